@@ -47,7 +47,7 @@ def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
     Raises:
         ConfigError: A variable names a file instead of a folder, or a Ray job lacks ``HPO_RUNS``.
     """
-    if _JOB in variables and not variables.get("HPO_RUNS"):
+    if is_job(variables) and not variables.get("HPO_RUNS"):
         # Ray deletes the working directory of a job.
         raise ConfigError(
             "HPO_RUNS is missing: a job on a Ray cluster needs a folder that all nodes share",
@@ -61,6 +61,11 @@ def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
         tracking_uri=variables.get("MLFLOW_TRACKING_URI") or _default_store(runs),
         ray_address=_cluster(variables.get("RAY_ADDRESS")),
     )
+
+
+def is_job(variables: Mapping[str, str] = os.environ) -> bool:
+    """Return whether this process is the command of a job on a Ray cluster."""
+    return _JOB in variables
 
 
 def _default_store(runs: Path) -> str:

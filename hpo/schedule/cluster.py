@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from hpo.config.environment import is_job
 from hpo.journal.continuing import resume_command
 from hpo.schedule.code_package import packaged_code
 from hpo.schedule.ray_start import before_importing_ray, start_ray, stop_ray
@@ -119,7 +120,7 @@ def _connect(address: str, task: str | None) -> None:
     _require_answer(address)
     with packaged_code(task=task) as package, TemporaryFile() as output:
         # A job already has its code.
-        runtime_env = None if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else package.runtime_env
+        runtime_env = None if is_job() else package.runtime_env
         try:
             with _standard_error_to(output):
                 GcsClient(address=address)  # is refused a wrong token at once, where Ray tries for 20 seconds

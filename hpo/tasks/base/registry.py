@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import hpo.tasks
+from hpo.config.environment import is_job
 from hpo.config.study_file import StudyFile, invalid_study, read_study_file, validate_study
 from hpo.journal.events import StudyCreated
 from hpo.tasks.base.description import TaskDescription
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.task import Task
 from model.errors import ConfigError, UserError
+from model.shell import shell_line
 from model.wording import described
 
 AnyTask = Task[Any, Any, Any, Any]
@@ -96,9 +98,12 @@ def description_of(created: StudyCreated) -> AnyDescription:
     try:
         return description_named(name)
     except UnknownTaskError as error:
+        sent = shell_line("hpo", "submit", "--task", name, "--", "resume", created.study)
         raise UserError(
             f"study {created.study!r} needs its task, the module {name!r}: {error.reason:.200}",
-            fix="correct the module, or name the folder that contains it: export PYTHONPATH=FOLDER",
+            fix=f"send the module with the job: {sent}"
+            if is_job()
+            else "correct the module, or name the folder that contains it: export PYTHONPATH=FOLDER",
         ) from error
 
 

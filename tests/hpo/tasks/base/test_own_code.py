@@ -7,9 +7,10 @@ from types import ModuleType
 
 import pytest
 
+from hpo.journal.events import StudyCreated
 from hpo.tasks.base.own_code import own_errors, place_in_task
-from hpo.tasks.base.registry import task_named
-from model.errors import ConfigError, DataError
+from hpo.tasks.base.registry import description_of, task_named
+from model.errors import ConfigError, DataError, UserError
 
 SOURCE = """
 from hpo.tasks.base.task import Task
@@ -52,3 +53,19 @@ def test_error_elsewhere_stays_what_it_is(broken: ModuleType) -> None:
 
 def test_tasks_of_this_package_have_no_code_of_the_user() -> None:
     assert place_in_task(ValueError("x"), "calf") == ""
+
+
+@pytest.mark.parametrize(
+    ("job", "fix"),
+    [("{}", "hpo submit --task no_task_of_a_test -- resume mine"), (None, "export PYTHONPATH=FOLDER")],
+)
+def test_study_whose_task_is_missing_says_how_to_reach_it_also_in_a_job(
+    job: str | None, fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if job is not None:
+        monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", job)
+    plan = {"study": {"task": "no_task_of_a_test"}}
+    created = StudyCreated(study="mine", plan=plan, seed=0, data_digest="", code_digest="", versions={})
+    with pytest.raises(UserError, match="study 'mine' needs its task") as refused:
+        description_of(created)
+    assert refused.value.details["fix"].endswith(fix)
