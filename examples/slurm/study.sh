@@ -79,7 +79,8 @@ if [ -n "$stopped" ]; then
 fi
 # 130: stopped in good order, here by Slurm's early signal and not by the user's hpo stop. A job that is not RUNNING was
 # cancelled or preempted: a cancelled job must not be requeued; Slurm itself requeues a preempted one.
-if [ -n "$stopped" ] && [ "$code" -eq 130 ] && [ "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then
+# 143: TERM came before Python could take it, in its first seconds.
+if [ -n "$stopped" ] && [[ $code =~ ^(130|143)$ ]] && [ "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"

@@ -180,6 +180,17 @@ def test_study_on_one_node_runs_in_the_image_and_a_cancelled_job_stays_away(job:
 
 
 @pytest.mark.parametrize("job", [1], indirect=True)
+def test_job_whose_time_ends_before_python_has_started_is_requeued(job: Job) -> None:
+    starting = job.folder / "bin" / "hpo"
+    starting.write_text("#!/bin/bash\ntouch started\nexec sleep 60\n")
+    running = job.start(*words(1))
+    wait_until(lambda: (job.folder / "started").exists())
+    os.kill(running.pid, signal.SIGTERM)
+    wait_until(lambda: not running.running)
+    assert job.requeued() == [f"requeue {job.number}"]
+
+
+@pytest.mark.parametrize("job", [1], indirect=True)
 def test_job_that_the_user_stops_is_not_requeued(job: Job) -> None:
     stopped_by_user = job.folder / "bin" / "hpo"
     stopped_by_user.write_text("#!/bin/bash\nexit 130\n")
