@@ -45,8 +45,8 @@ def submit(
     Example: hpo submit --address http://HOST:8265 -- run bayes --features resnet --concurrent 8
 
     The command sends the code, the study file, and the module or package of its task with your files that it
-    imports: those that end in .py, of a package also .toml. It sends no data, studies or secrets. HPO_RUNS, HPO_CACHE and HPO_DATA, set here or on the nodes, name folders that every node can
-    read.
+    imports: those that end in .py, of a package also .toml. It sends no data, studies or secrets.
+    HPO_RUNS, HPO_CACHE and HPO_DATA, set here or on the nodes, name folders that every node can read.
     """
     from hpo.schedule.jobs import Jobs
 
@@ -80,7 +80,6 @@ def _refuse_files(command: list[str]) -> None:
                 f"the file of {option} is not sent to the cluster: {source}",
                 fix=f"give {option} paper, a study or an MLflow run, which the cluster can read",
             )
-
 
     for option, place in _values(command, "--data"):
         if not is_uri(place) and not place.startswith(("/", "~")):

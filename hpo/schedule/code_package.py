@@ -86,9 +86,7 @@ def _copy_files(files: Iterable[NamedFile], folder: Path) -> list[Path]:
     return sorted(packages)
 
 
-def _with_study_file(
-    arguments: Sequence[str], installed: Path
-) -> tuple[tuple[str, ...], Mapping[str, Any]]:
+def _with_study_file(arguments: Sequence[str], installed: Path) -> tuple[tuple[str, ...], Mapping[str, Any]]:
     """Copy the study file into the folder ``installed`` and replace its path by its name there.
 
     Returns:
@@ -110,7 +108,7 @@ def _with_study_file(
 
 
 def _refuse_open_addresses(study: Mapping[str, Any], file: Path) -> None:
-    """Refuse addresses for notifications, which hold secrets, in a file that all users of a cluster can read."""
+    """Refuse addresses for notifications, which hold secrets; all users of a cluster can read the file."""
     notify = study.get("notify")
     url = notify.get("url", []) if isinstance(notify, Mapping) else []
     if not all(is_reference(str(address)) for address in (url if isinstance(url, list) else [url])):

@@ -190,9 +190,9 @@ class Jobs:
                 # A proxy without a running head behind it.
                 raise self._lost(f"HTTP status {status[1]}") from error
             if job and status and status[1] == "404":
+                listing = shell_line("hpo", "submit", "--address", self.address, "--list")
                 raise UserError(
-                    f"the cluster at {self.address} has no job {job!r}",
-                    fix=f"list the jobs with: {shell_line('hpo', 'submit', '--address', self.address, '--list')}",
+                    f"the cluster at {self.address} has no job {job!r}", fix=f"list the jobs with: {listing}"
                 ) from None
             raise UserError(f"the Ray cluster refused the request: {_reason(error)}") from error
 

@@ -142,7 +142,7 @@ def test_words_that_name_no_file_here_stay_as_they_are() -> None:
 def test_a_study_file_with_an_address_for_notifications_does_not_travel(tmp_path: Path, url: str) -> None:
     own = tmp_path / "own.toml"
     own.write_text(f'task = "calf"\n[notify]\nurl = {url}\n')
-    with pytest.raises(ConfigError, match="everybody can read the address in .notify. url") as refused:
+    with pytest.raises(ConfigError, match=r"everybody can read the address in \[notify\] url") as refused:
         with packaged_code(["run", "bayes", "--study-file", str(own)]):
             pytest.fail("it was packaged")
     assert "secret" not in str(refused.value)

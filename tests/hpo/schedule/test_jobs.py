@@ -35,7 +35,9 @@ class Cluster:
     uploaded: list[str] = field(default_factory=list)
     """Names of the files that were sent as a package without a folder."""
 
-    def _upload_package_if_needed(self, folder: str, *, include_gitignore: bool, include_parent_dir: bool) -> str:
+    def _upload_package_if_needed(
+        self, folder: str, *, include_gitignore: bool, include_parent_dir: bool
+    ) -> str:
         assert not include_parent_dir
         self.uploaded += [path.name for path in Path(folder).iterdir()]
         return f"gcs://{len(self.uploaded)}.zip"
