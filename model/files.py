@@ -5,6 +5,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from model.errors import StorageError
+
 _LONGEST_NAME = 255
 _LONGEST_PATH = 1000
 
@@ -23,6 +25,23 @@ def write_whole(file: Path, content: bytes | memoryview) -> None:
         _write_and_rename(file.resolve() if file.is_file() else file, content)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(file)) from error
+
+
+def write_new(file: Path, content: bytes | memoryview, *, refusal: str, fix: str) -> None:
+    """Write ``content`` to ``file`` atomically; a file with other content stays as it is.
+
+    Args:
+        file: The file; its folder must exist.
+        content: The content.
+        refusal: Message of the error if the file has other content.
+        fix: What the user can do then.
+
+    Raises:
+        StorageError: The file exists with other content.
+    """
+    if file.exists() and file.read_bytes() != content:
+        raise StorageError(refusal, file=file, fix=fix)
+    write_whole(file, content)
 
 
 def _write_and_rename(file: Path, content: bytes | memoryview) -> None:

@@ -1,6 +1,7 @@
 """Commands for trained networks: import-weights, evaluate and spot."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,7 @@ import typer
 
 from hpo.api.watching import ReadingProgress
 from model.errors import ConfigError
+from model.files import write_new
 from model.wording import counted
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ def import_weights(
         typer.Option(
             metavar="FILE",
             help="File to write. Default: the name of the given file with the ending .pt in the current "
-            "folder.",
+            "folder. A file with other content is not replaced.",
         ),
     ] = None,
     classes: Annotated[
@@ -87,13 +89,28 @@ def import_weights(
     from model.weights.importing import import_published
 
     target = to or Path(f"{file.stem}.pt")
-    if target.exists() and file.exists() and target.samefile(file):
-        raise ConfigError(f"{target} would be replaced by its own conversion", fix="add --to FILE")
     names = None if classes is None else [name.strip() for name in classes.split(",")]
     trained = import_published(file, names)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    trained.save(target)
+    _save_new(trained, target)
     typer.echo("\n".join([*network_lines(trained), f"written to {target}"]))
+
+
+def _save_new(trained: "TrainedNetwork", target: Path) -> None:
+    """Save a network to a file that does not exist, or already is this network.
+
+    Raises:
+        StorageError: The file has other content.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        trained.save(Path(folder, target.name))
+        content = Path(folder, target.name).read_bytes()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_new(
+        target,
+        content,
+        refusal="the file exists with other content and is not replaced",
+        fix="add --to FILE with another name, or move the file away",
+    )
 
 
 def evaluate(

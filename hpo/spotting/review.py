@@ -14,8 +14,8 @@ from rich.table import Table
 from hpo.report.figures.style import save_figure
 from hpo.spotting.figures.precision import precision_figure
 from model.documents import TableRow, decode_text, parse_table, read_limited
-from model.errors import DataError, Problem, UserError
-from model.files import write_whole
+from model.errors import DataError, Problem
+from model.files import write_new, write_whole
 from model.inference.clips import Clip
 from model.metrics.review import THRESHOLDS, ReviewedPrecision
 from model.timeline import format_game_time
@@ -65,7 +65,7 @@ def write_review(file: Path, clips: Iterable[tuple[str, Clip]], *, cut_at: float
         Number of rows.
 
     Raises:
-        UserError: The file exists with other content, which may include answers.
+        StorageError: The file exists with other content, which may include answers.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -81,14 +81,12 @@ def write_review(file: Path, clips: Iterable[tuple[str, Clip]], *, cut_at: float
         )
         writer.writerow([game, clip.half + 1, start, end, peak, lowest, "", ""])
         rows += 1
-    content = text.getvalue().encode(errors="backslashreplace")
-    if file.exists() and file.read_bytes() != content:
-        raise UserError(
-            "the file exists and may contain answers of reviewers",
-            file=file,
-            fix="move the file, or choose another folder with --to",
-        )
-    write_whole(file, content)
+    write_new(
+        file,
+        text.getvalue().encode(errors="backslashreplace"),
+        refusal="the file exists and may contain answers of reviewers",
+        fix="move the file, or choose another folder with --to",
+    )
     return rows
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from model.errors import StorageError
-from model.files import files_below, write_whole
+from model.files import files_below, write_new, write_whole
 from model.locks import LockHeldError, is_locked, locked, take_lock
 
 
@@ -19,6 +19,15 @@ def test_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
     assert file.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [file]
     assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_file_with_other_content_is_not_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "answers.csv"
+    for _ in range(2):
+        write_new(file, b"new", refusal="the file exists", fix="move it")
+    with pytest.raises(StorageError, match=r"the file exists\n.*answers.csv\n.*move it"):
+        write_new(file, b"newer", refusal="the file exists", fix="move it")
+    assert file.read_bytes() == b"new" and list(tmp_path.iterdir()) == [file]
 
 
 def test_file_behind_a_link_is_replaced_and_the_link_stays(tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 import typer
 from typer.testing import CliRunner
+from weights.published_files import small_network, write_keras
 
 from hpo.api.functions import plan
 from hpo.api.options import Options
 from hpo.cli import main as command
 from hpo.cli.help_sections import COMMANDS
-from model.errors import ConfigError
+from hpo.cli.networks import import_weights
+from model.errors import ConfigError, StorageError
 
 
 def run(monkeypatch: pytest.MonkeyPatch, error: Exception) -> int:
@@ -172,3 +174,18 @@ def test_typed_trials_are_known_where_the_study_file_is_read(
     with pytest.raises(ConfigError):
         plan(stage, trials=4)
     assert requests == [3, 4]
+
+
+@pytest.mark.parametrize("to", [None, Path("net.pt")])
+def test_import_of_weights_replaces_no_file_of_the_user(
+    to: Path | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "given").mkdir()
+    source = write_keras(Path("given/net.h5"), small_network())
+    for _ in range(2):  # the same file again
+        import_weights(source, to)
+    Path("net.pt").write_text("mine")
+    with pytest.raises(StorageError, match=r"the file exists with other content.*\n.*net.pt\n.*--to FILE"):
+        import_weights(source, to)
+    assert Path("net.pt").read_text() == "mine"
