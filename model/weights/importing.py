@@ -12,6 +12,7 @@ import torch
 from model.data.description import LABELS, builtin_description
 from model.errors import DataError
 from model.networks.calf import CalfNetwork
+from model.shell import shell_line
 from model.timeline import FrameRate
 from model.weights.published import LEVELS, from_keras, from_pytorch
 from model.weights.trained import Origin, TrainedNetwork
@@ -27,6 +28,7 @@ _KERAS_ORDER = (
     "conv8",
 )
 _PUBLISHED_CLASSES = {3: "soccernet-v1", 17: "soccernet-v2"}
+_READABLE = "give the original code's .h5 file or the re-release's .pth.tar file"
 _MAX_ARRAY_BYTES = 256 << 20
 _FRAME_RATE = FrameRate(2.0)
 """Of all features that the published networks were trained on."""
@@ -134,10 +136,20 @@ def _pytorch_state(path: Path) -> dict[str, torch.Tensor]:
         raise DataError(
             "expected a Keras file (HDF5) or a PyTorch checkpoint of tensors and plain values",
             file=path,
-            fix="give the original code's .h5 file or the re-release's .pth.tar file",
+            fix=_READABLE,
         ) from error
+    if isinstance(content, dict) and "network_config" in content:
+        raise DataError(
+            "this file is a network of this project already",
+            file=path,
+            fix=f"use it with {shell_line('--weights', path)}",
+        )
     state = content.get("state_dict", content) if isinstance(content, dict) else content
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise DataError("expected a PyTorch checkpoint with a state dictionary", file=path)
+        raise DataError(
+            "expected a PyTorch checkpoint with a state dictionary",
+            file=path,
+            fix=_READABLE,
+        )
     # Trained on several GPUs the names begin with "module.".
     return {str(name).removeprefix("module."): value for name, value in state.items()}

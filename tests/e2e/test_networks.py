@@ -102,7 +102,7 @@ def test_published_weights_are_imported_and_say_what_they_are(hpo: CommandLine, 
     trained = TrainedNetwork.load(hpo.folder / "published.pt")
     assert trained.classes == CLASSES and trained.origin == "published-2020"
     refused = hpo.run("import-weights", "published.pt")
-    assert refused.returncode == 2 and "published.pt would be replaced" in refused.stderr
+    assert refused.returncode == 2 and "is a network of this project already" in refused.stderr
     refused = hpo.run("evaluate", "--weights", "published.pt", "--data", str(hpo.data))
     assert refused.returncode == 2
     assert "dimensions per frame: expected 512, got 16" in refused.stderr

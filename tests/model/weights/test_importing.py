@@ -100,6 +100,21 @@ def test_another_kind_of_file_is_one_clear_line(tmp_path: Path, content: bytes) 
     )
 
 
+def test_network_of_this_project_needs_no_import(tmp_path: Path) -> None:
+    file = tmp_path / "net.pt"
+    import_published(write_keras(tmp_path / "net.h5", small_network())).save(file)
+    with pytest.raises(DataError, match="a network of this project already") as caught:
+        import_published(file)
+    assert caught.value.details["fix"] == f"use it with --weights {file}"
+
+
+def test_checkpoint_without_weights_says_what_to_give(tmp_path: Path) -> None:
+    torch.save({"epoch": 3}, tmp_path / "net.pt")
+    with pytest.raises(DataError, match="with a state dictionary") as caught:
+        import_published(tmp_path / "net.pt")
+    assert "the re-release's .pth.tar file" in caught.value.details["fix"]
+
+
 def test_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         import_published(tmp_path / "weights.h5")
