@@ -102,7 +102,11 @@ class DescriptionTable:
         """Return a table of class -> label patterns, in the order of the file."""
         table = self._table("classes")
         if not table:
-            self._add("classes", "expected at least one class = [label patterns]")
+            self._add(
+                "classes",
+                "expected at least one class = [label patterns]; to add those of your annotations: "
+                "hpo data labels --from FILE --to FOLDER",
+            )
         for name in table:
             if not _CLASS_NAME.fullmatch(name):
                 self._add(

@@ -26,7 +26,9 @@ def longer_lists(root: Path, games: Sequence[tuple[str, str]]) -> list[tuple[Gam
         others = [other for other in SPLITS if other != split and game in lists[other].games]
         if split and others:
             raise DataError(
-                f"the game {game} is in the split {others[0]}, expected {split}", file=lists[others[0]].file
+                f"the game {game} is in the split {others[0]}, expected {split}",
+                file=lists[others[0]].file,
+                fix=f"take it out of this list, or name {others[0]} as its split",
             )
     lacking = [
         (listed, [game for game in _of_split(games, split) if game not in listed.games])

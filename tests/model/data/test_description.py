@@ -153,6 +153,11 @@ def test_name_that_stands_for_all_classes_in_study_files_is_no_class() -> None:
         parse_description(text, source="dataset.toml")
 
 
+def test_description_of_extracted_features_says_how_to_add_the_classes() -> None:
+    with pytest.raises(DataError, match=r"classes: expected at least one class .*: hpo data labels --from"):
+        parse_description('name = "x"\nlabels_file = "Labels.json"\n', source="dataset.toml")
+
+
 def test_label_of_a_class_with_wildcards_only_belongs_to_this_class() -> None:
     description = parse_description(HANDBALL, source="dataset.toml")
     assert description.label_texts[:3] == ("goal", "7m", "suspension")
