@@ -148,7 +148,7 @@ def highlights(
     from hpo.spotting.footage import opportunities as opportunities_of
     from hpo.spotting.review import REVIEW_FILE, write_review
     from hpo.spotting.spotted_game import FeatureChoice
-    from hpo.spotting.video import check_videos, find_ffmpeg, open_video, write_video
+    from hpo.spotting.video import check_clips, check_same_kind, find_ffmpeg, open_video, write_video
     from hpo.study.devices import choose_device
     from model.data.single_game import find_game
     from model.features.games import halves_of_game
@@ -169,6 +169,8 @@ def highlights(
     folder = results_folder(to)
     ffmpeg = find_ffmpeg() if videos else ""
     opened = [open_video(ffmpeg, video) for video in videos]
+    if copy:
+        check_same_kind(opened)
     trained, confidences = _network(weights, run, confidence, device, opportunities=opportunities)
     chosen_device = torch.device(choose_device(device))
     games = [find_game(each) for each in game or []] or features_of_videos(
@@ -204,7 +206,7 @@ def highlights(
         after_s=after,
     )
     if opened:
-        check_videos(opened, found.clips, copy=copy)
+        check_clips(opened, found.clips)
     files = write_cut_lists(found, folder, timecode_rate=_exact_timecode_rate(timecode_rate, opened))
     if opened and found.clips:
         write_video(ffmpeg, opened, found.clips, folder / VIDEO_FILE, copy=copy)

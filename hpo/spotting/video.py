@@ -110,12 +110,25 @@ def exact_rate(stated: float) -> Fraction:
     return Fraction(stated).limit_denominator(1000)
 
 
-def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) -> None:
-    """Check that the clips lie within the videos, and that both halves can be copied into one file.
+def check_same_kind(videos: Sequence[Video]) -> None:
+    """Check that the streams of the videos can be copied into one file.
 
     Raises:
-        UserError: A clip lies outside its video or in a half without one, or the videos differ too much to be
-            copied.
+        UserError: The videos differ.
+    """
+    kinds = [video.kind for video in videos]
+    if len(set(kinds)) > 1:
+        raise UserError(
+            f"the videos differ and cannot be copied into one: {' and '.join(kinds)}",
+            fix="leave out --copy",
+        )
+
+
+def check_clips(videos: Sequence[Video], clips: Sequence[Clip]) -> None:
+    """Check that the clips lie within the videos.
+
+    Raises:
+        UserError: A clip lies outside its video or in a half without one.
     """
     for clip in clips:
         if clip.half >= len(videos):
@@ -133,12 +146,6 @@ def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) 
                 file=video.file,
                 fix=f"pass the video of half {clip.half + 1} of this game as --video-{clip.half + 1}",
             )
-    kinds = [video.kind for video in videos]
-    if copy and len(set(kinds)) > 1:
-        raise UserError(
-            f"the videos differ and cannot be copied into one: {' and '.join(kinds)}",
-            fix="leave out --copy",
-        )
 
 
 def write_video(

@@ -15,7 +15,8 @@ from barcode_video import FRAME_RATE
 from hpo.spotting.video import (
     PARTS_FOLDER,
     Video,
-    check_videos,
+    check_clips,
+    check_same_kind,
     exact_rate,
     find_ffmpeg,
     open_video,
@@ -119,9 +120,8 @@ def test_halves_of_different_size_become_one_film_unless_copied(
     both = [videos[0], open_video(ffmpeg, large)]
     parts = (CLIPS[0], CLIPS[3])
     with pytest.raises(UserError, match="h264 256x32 and h264 512x64") as caught:
-        check_videos(both, parts, copy=True)
+        check_same_kind(both)
     assert caught.value.details["fix"] == "leave out --copy"
-    check_videos(both, parts, copy=False)
     write_video(ffmpeg, both, parts, tmp_path / "film.mp4", copy=False)
     assert_to_the_frame(barcode_video.shown(ffmpeg, tmp_path / "film.mp4"), parts)
 
@@ -156,7 +156,7 @@ def test_half_without_sound_does_not_take_that_of_the_other(ffmpeg: str, tmp_pat
     film = open_video(ffmpeg, tmp_path / "film.mp4")
     assert film.has_sound and abs(film.duration_s - 4) < 0.2
     with pytest.raises(UserError, match=r"96x64 without sound and .* 96x64"):
-        check_videos([silent, loud], parts, copy=True)
+        check_same_kind([silent, loud])
 
 
 def test_frame_rate_of_a_video_is_exact(ffmpeg: str, videos: list[Video], tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_picture_of_oblong_pixels_is_as_wide_as_it_is_shown(ffmpeg: str, tmp_pat
     across, down = red_size(ffmpeg, [square, oblong], 1, tmp_path / "film.mp4")
     assert across == 96 and abs(down - 32) <= 4, "black above and below"
     with pytest.raises(UserError, match=r"h264 96x64 .*and h264 96x64 with pixels of 2"):
-        check_videos([square, oblong], [clip(0, 1.0, 2.0)], copy=True)
+        check_same_kind([square, oblong])
 
 
 def test_aspect_of_pixels_that_the_file_gives_goes_before_that_of_the_picture(
@@ -226,9 +226,9 @@ def test_video_of_an_odd_size_is_cut_to_an_even_one(ffmpeg: str, tmp_path: Path)
 
 
 def test_video_that_is_too_short_for_its_half_is_told(videos: list[Video]) -> None:
-    check_videos(videos, [clip(1, 10.0, 21.0)], copy=False)
+    check_clips(videos, [clip(1, 10.0, 21.0)])
     with pytest.raises(UserError, match="ends 90 s after the start of the half, its video lasts 20"):
-        check_videos(videos, [clip(1, 55.0, 90.0)], copy=False)
+        check_clips(videos, [clip(1, 55.0, 90.0)])
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_video_that_is_too_short_for_its_half_is_told(videos: list[Video]) -> No
 )
 def test_clip_in_a_half_without_video_is_told(videos: list[Video], given: int, half: int, fix: str) -> None:
     with pytest.raises(UserError, match=f"a clip lies in half {half + 1}, whose video was not") as caught:
-        check_videos(videos[:given], [clip(half, 10.0, 21.0)], copy=False)
+        check_clips(videos[:given], [clip(half, 10.0, 21.0)])
     assert caught.value.details["fix"].startswith(fix)
 
 

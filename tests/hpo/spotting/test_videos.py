@@ -80,19 +80,13 @@ def test_spots_of_a_video_beside_a_data_set_are_those_of_the_video(folder: Path)
     assert f"in {folder / 'spots/match/results_spotting.json'} (the game has half 1)" in answer.output
 
 
+def film(folder: Path, *words: object) -> Result:
+    options = ("--model-weights", folder / "own.pt", "--confidence", 0, "--before", 2, "--after", 2)
+    return hpo("highlights", "--weights", folder / "best.pt", *options, *words)
+
+
 def test_highlights_come_from_the_video_alone(folder: Path) -> None:
-    answer = hpo(
-        *(
-            "highlights",
-            "--weights",
-            folder / "best.pt",
-            "--video-1",
-            folder / "match.mp4",
-            "--confidence",
-            0,
-        ),
-        *("--model-weights", folder / "own.pt", "--to", folder / "film", "--before", 2, "--after", 2),
-    )
+    answer = film(folder, "--video-1", folder / "match.mp4", "--to", folder / "film")
     assert answer.exit_code == 0, answer.output
     assert (folder / "film" / "highlights.mp4").stat().st_size > 1000
 
@@ -100,6 +94,13 @@ def test_highlights_come_from_the_video_alone(folder: Path) -> None:
 def refused(answer: Result) -> str:
     assert isinstance(answer.exception, UserError), answer.output
     return str(answer.exception)
+
+
+def test_videos_that_cannot_be_copied_are_refused_before_their_features_are_extracted(folder: Path) -> None:
+    other = write_video(folder / "other.mp4", steady(10, RATE), rate=RATE, codec="mpeg4")
+    words = ("--video-1", folder / "match.mp4", "--video-2", other, "--copy", "--to", folder / "copied")
+    assert "cannot be copied into one: h264 " in refused(film(folder, *words))
+    assert not list(folder.glob("copied/*"))
 
 
 def test_another_network_or_no_network_is_refused(folder: Path) -> None:
