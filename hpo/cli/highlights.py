@@ -21,7 +21,7 @@ from model.inference.durations import AFTER_S, BEFORE_S, LONGEST_S
 from model.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
 
     from hpo.spotting.video import Video
     from model.weights.trained import TrainedNetwork
@@ -52,8 +52,8 @@ def highlights(
         typer.Option(
             "--video-1",
             metavar="FILE",
-            help="Video of the first half. With the video of every half, the command also writes the "
-            "highlights as an mp4 file.",
+            help="Video of the first half. With the video of every half that the game has, the command also "
+            "writes the highlights as an mp4 file.",
         ),
     ] = None,
     video_2: Annotated[
@@ -148,15 +148,19 @@ def highlights(
     from hpo.spotting.footage import opportunities as opportunities_of
     from hpo.spotting.review import REVIEW_FILE, write_review
     from hpo.spotting.spotted_game import FeatureChoice
-    from hpo.spotting.video import check_clips, check_same_kind, find_ffmpeg, open_video, write_video
+    from hpo.spotting.video import (
+        check_clips,
+        check_same_kind,
+        find_ffmpeg,
+        open_video,
+        write_video,
+    )
     from hpo.study.devices import choose_device
     from model.data.single_game import find_game
     from model.features.games import halves_of_game
     from model.inference.clips import LEAST_SCORE
 
-    if video_2 is not None and video_1 is None:
-        raise ConfigError("expected --video-1 FILE, the video of the first half, beside --video-2")
-    videos = [video for video in (video_1, video_2) if video is not None]
+    videos = {half: video for half, video in enumerate((video_1, video_2)) if video is not None}
     of_spots = {"--confidence": confidence, "--classes": classes, "--timecode-rate": timecode_rate}
     if opportunities and (typed := [option for option, given in of_spots.items() if given is not None]):
         raise ConfigError(
@@ -168,9 +172,9 @@ def highlights(
         refuse_extraction_options(model_weights, pca)
     folder = results_folder(to)
     ffmpeg = find_ffmpeg() if videos else ""
-    opened = [open_video(ffmpeg, video) for video in videos]
+    opened = {half: open_video(ffmpeg, video) for half, video in videos.items()}
     if copy:
-        check_same_kind(opened)
+        check_same_kind(opened.values())
     trained, confidences = _network(weights, run, confidence, device, opportunities=opportunities)
     chosen_device = torch.device(choose_device(device))
     games = [find_game(each) for each in game or []] or features_of_videos(
@@ -207,7 +211,7 @@ def highlights(
     )
     if opened:
         check_clips(opened, found.clips)
-    files = write_cut_lists(found, folder, timecode_rate=_exact_timecode_rate(timecode_rate, opened))
+    files = write_cut_lists(found, folder, timecode_rate=_exact_timecode_rate(timecode_rate, opened.values()))
     if opened and found.clips:
         write_video(ffmpeg, opened, found.clips, folder / VIDEO_FILE, copy=copy)
         files.append(folder / VIDEO_FILE)
@@ -242,7 +246,9 @@ def precision(
     typer.echo(f"{', '.join(file.name for file in files)} in {to}")
 
 
-def _check_options(games: list[Path], videos: list[Path], *, copy: bool, opportunities: bool) -> None:
+def _check_options(
+    games: list[Path], videos: "Mapping[int, Path]", *, copy: bool, opportunities: bool
+) -> None:
     if opportunities and (videos or copy):
         raise ConfigError("--opportunities writes a table for reviewers and takes no videos")
     if not games and not videos:
@@ -253,7 +259,7 @@ def _check_options(games: list[Path], videos: list[Path], *, copy: bool, opportu
         raise ConfigError(f"expected one --game, got {len(games)}; several only with --opportunities")
 
 
-def _exact_timecode_rate(typed: float | None, videos: "Sequence[Video]") -> Fraction:
+def _exact_timecode_rate(typed: float | None, videos: "Iterable[Video]") -> Fraction:
     from hpo.spotting.video import exact_rate
 
     if typed is not None:

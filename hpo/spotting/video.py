@@ -4,7 +4,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -110,7 +110,7 @@ def exact_rate(stated: float) -> Fraction:
     return Fraction(stated).limit_denominator(1000)
 
 
-def check_same_kind(videos: Sequence[Video]) -> None:
+def check_same_kind(videos: Iterable[Video]) -> None:
     """Check that the streams of the videos can be copied into one file.
 
     Raises:
@@ -124,14 +124,18 @@ def check_same_kind(videos: Sequence[Video]) -> None:
         )
 
 
-def check_clips(videos: Sequence[Video], clips: Sequence[Clip]) -> None:
+def check_clips(videos: Mapping[int, Video], clips: Sequence[Clip]) -> None:
     """Check that the clips lie within the videos.
+
+    Args:
+        videos: Half, from 0 -> its video.
+        clips: The clips.
 
     Raises:
         UserError: A clip lies outside its video or in a half without one.
     """
     for clip in clips:
-        if clip.half >= len(videos):
+        if clip.half not in videos:
             raise UserError(
                 f"a clip lies in half {clip.half + 1}, whose video was not given",
                 fix=f"add --video-{clip.half + 1} FILE"
@@ -149,13 +153,15 @@ def check_clips(videos: Sequence[Video], clips: Sequence[Clip]) -> None:
 
 
 def write_video(
-    ffmpeg: str, videos: Sequence[Video], clips: Sequence[Clip], file: Path, *, copy: bool
+    ffmpeg: str, videos: Mapping[int, Video], clips: Sequence[Clip], file: Path, *, copy: bool
 ) -> None:
-    """Cut ``clips`` out of the videos of both halves and join them in ``file``, atomically.
+    """Cut ``clips`` out of the videos of their halves and join them in ``file``, atomically.
+
+    The picture has the size of the first half that has a clip.
 
     Args:
         ffmpeg: Path of ffmpeg.
-        videos: Videos of the first and the second half, checked.
+        videos: Half, from 0 -> its video, checked.
         clips: At least one clip, in the order in which they are shown.
         file: An mp4 file.
         copy: Copy the streams: much faster, but a clip begins at the key frame before its start. Otherwise
@@ -164,6 +170,7 @@ def write_video(
     Raises:
         UserError: ffmpeg fails; its own message is given.
     """
+    shown = {half: videos[half] for half in sorted({clip.half for clip in clips})}
     parts = file.parent / PARTS_FOLDER
     shutil.rmtree(parts, ignore_errors=True)  # of a run that was killed
     parts.mkdir()
@@ -173,8 +180,8 @@ def write_video(
             names.append(f"{number:04d}.{'mkv' if copy else 'mov'}")
             cut = _copied if copy else _encoded
             part = parts / names[-1]
-            _run([ffmpeg, *cut(videos, clip), str(part.absolute())], videos[clip.half].file)
-            _require_whole(ffmpeg, part, clip, videos[clip.half].file)
+            _run([ffmpeg, *cut(shown, clip), str(part.absolute())], shown[clip.half].file)
+            _require_whole(ffmpeg, part, clip, shown[clip.half].file)
         listing = parts / "parts.txt"
         listing.write_text("".join(f"file '{name}'\n" for name in names))
         sound = "copy" if copy else "aac"
@@ -217,27 +224,27 @@ def _require_whole(ffmpeg: str, part: Path, clip: Clip, source: Path) -> None:
         )
 
 
-def _span(videos: Sequence[Video], clip: Clip) -> list[str]:
+def _span(videos: Mapping[int, Video], clip: Clip) -> list[str]:
     video = videos[clip.half]
     span = ["-ss", f"{clip.start_s:.3f}", "-i", _path(video.file)]
     sound = ["-map", "0:a:0?"]
-    if not video.has_sound and any(other.has_sound for other in videos):
+    if not video.has_sound and any(other.has_sound for other in videos.values()):
         # All parts of a film have the streams of its first one.
         span += ["-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo"]
         sound = ["-map", "1:a:0", "-shortest"]
     return [*span, "-t", f"{clip.stop_s - clip.start_s:.3f}", "-map", "0:v:0", *sound]
 
 
-def _copied(videos: Sequence[Video], clip: Clip) -> list[str]:
+def _copied(videos: Mapping[int, Video], clip: Clip) -> list[str]:
     return [*_span(videos, clip), "-c", "copy", "-avoid_negative_ts", "make_zero"]
 
 
-def _encoded(videos: Sequence[Video], clip: Clip) -> list[str]:
+def _encoded(videos: Mapping[int, Video], clip: Clip) -> list[str]:
     """Return options for a clip that joins with any other: common size and clock, uncompressed sound.
 
     AAC starts with silence, which would be heard at every cut.
     """
-    size = videos[0].even_size
+    size = next(iter(videos.values())).even_size
     fitted = (
         f"scale=round(iw*sar):ih,scale={size}:force_original_aspect_ratio=decrease,"
         f"pad={size}:(ow-iw)/2:(oh-ih)/2,setsar=1"

@@ -57,9 +57,10 @@ def _game_named_like(video: Path) -> str:
         ) from None
 
 
-def halves_of_game(videos: Sequence[Path]) -> list[GameVideo]:
-    """Return the parts of one game, named like the video of its first part."""
-    return [GameVideo(game=videos[0].stem, part=part, video=video) for part, video in enumerate(videos, 1)]
+def halves_of_game(videos: Mapping[int, Path]) -> list[GameVideo]:
+    """Return the parts of one game, named like its first video; ``videos`` is half, from 0 -> file."""
+    name = next(iter(videos.values())).stem
+    return [GameVideo(game=name, part=half + 1, video=video) for half, video in videos.items()]
 
 
 def read_games(file: Path) -> list[GameVideo]:

@@ -46,10 +46,6 @@ from hpo.journal.journal import Journal
             ["highlights", "--game", "x", "--to", "a", "--copy"],
             "--copy is for the streams of videos, expected --video-1",
         ),
-        (
-            ["highlights", "--game", "x", "--to", "a", "--video-2", "x"],
-            "expected --video-1 FILE, the video of the",
-        ),
         (["highlights", "--game", "x", "--game", "y", "--to", "a"], "expected one --game, got 2"),
         (
             ["highlights", "--game", "x", "--to", "a", "--opportunities", "--timecode-rate", "30"],

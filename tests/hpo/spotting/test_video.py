@@ -44,12 +44,12 @@ def ffmpeg() -> str:
 
 
 @pytest.fixture(scope="module")
-def videos(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> list[Video]:
+def videos(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Video]:
     folder = tmp_path_factory.mktemp("videos")
     files = [folder / "1_224p.mkv", folder / "2_224p.mkv"]
     for file, first_number in zip(files, (0, SECOND_HALF), strict=True):
         barcode_video.write_video(ffmpeg, file, seconds=20, first_number=first_number, key_frames=KEY_FRAMES)
-    return [open_video(ffmpeg, file) for file in files]
+    return {half: open_video(ffmpeg, file) for half, file in enumerate(files)}
 
 
 def wanted(part: Clip) -> tuple[int, int]:
@@ -64,7 +64,7 @@ def assert_to_the_frame(found: list[tuple[int, int]], clips: Sequence[Clip]) -> 
 
 
 def test_encoded_clips_begin_and_end_on_the_frame_in_order_from_both_halves(
-    ffmpeg: str, videos: list[Video], tmp_path: Path
+    ffmpeg: str, videos: dict[int, Video], tmp_path: Path
 ) -> None:
     write_video(ffmpeg, videos, CLIPS, tmp_path / "film.mp4", copy=False)
     found = barcode_video.shown(ffmpeg, tmp_path / "film.mp4")
@@ -75,21 +75,23 @@ def test_encoded_clips_begin_and_end_on_the_frame_in_order_from_both_halves(
 
 
 def test_videos_and_clips_may_lie_in_folders_of_any_name(
-    ffmpeg: str, videos: list[Video], tmp_path: Path
+    ffmpeg: str, videos: dict[int, Video], tmp_path: Path
 ) -> None:
     folder = tmp_path / os.fsdecode(b"-a 50%d?x=1#y: ['b']\"\n\xff\xfe")
     folder.mkdir()
     film = folder / "film [1] 'x'.mp4"
-    here = [
-        open_video(ffmpeg, Path(shutil.copy(video.file, folder / f"{video.file.name} %d?")))
-        for video in videos
-    ]
+    here = {
+        half: open_video(ffmpeg, Path(shutil.copy(video.file, folder / f"{video.file.name} %d?")))
+        for half, video in videos.items()
+    }
     write_video(ffmpeg, here, CLIPS, film, copy=True)
     write_video(ffmpeg, videos, CLIPS, tmp_path / "film.mp4", copy=True)
     assert film.read_bytes() == (tmp_path / "film.mp4").read_bytes()
 
 
-def test_copied_clips_begin_at_the_key_frame_before(ffmpeg: str, videos: list[Video], tmp_path: Path) -> None:
+def test_copied_clips_begin_at_the_key_frame_before(
+    ffmpeg: str, videos: dict[int, Video], tmp_path: Path
+) -> None:
     write_video(ffmpeg, videos, CLIPS, tmp_path / "film.mp4", copy=True)
     found = barcode_video.shown(ffmpeg, tmp_path / "film.mp4")
     assert len(found) == len(CLIPS)
@@ -100,7 +102,9 @@ def test_copied_clips_begin_at_the_key_frame_before(ffmpeg: str, videos: list[Vi
         assert abs(last - stop) <= 2
 
 
-def test_the_same_command_again_gives_the_same_film(ffmpeg: str, videos: list[Video], tmp_path: Path) -> None:
+def test_the_same_command_again_gives_the_same_film(
+    ffmpeg: str, videos: dict[int, Video], tmp_path: Path
+) -> None:
     file = tmp_path / "film.mp4"
     write_video(ffmpeg, videos, CLIPS[:2], file, copy=False)
     before = file.read_bytes()
@@ -111,16 +115,16 @@ def test_the_same_command_again_gives_the_same_film(ffmpeg: str, videos: list[Vi
 
 
 def test_halves_of_different_size_become_one_film_unless_copied(
-    ffmpeg: str, videos: list[Video], tmp_path: Path
+    ffmpeg: str, videos: dict[int, Video], tmp_path: Path
 ) -> None:
     large = tmp_path / "2: large.mp4"
     barcode_video.write_video(
         ffmpeg, large, seconds=10, first_number=SECOND_HALF, key_frames=KEY_FRAMES, scale="512:64"
     )
-    both = [videos[0], open_video(ffmpeg, large)]
+    both = {0: videos[0], 1: open_video(ffmpeg, large)}
     parts = (CLIPS[0], CLIPS[3])
     with pytest.raises(UserError, match="h264 256x32 and h264 512x64") as caught:
-        check_same_kind(both)
+        check_same_kind(both.values())
     assert caught.value.details["fix"] == "leave out --copy"
     write_video(ffmpeg, both, parts, tmp_path / "film.mp4", copy=False)
     assert_to_the_frame(barcode_video.shown(ffmpeg, tmp_path / "film.mp4"), parts)
@@ -142,7 +146,7 @@ def test_film_of_a_video_that_is_cut_off_is_refused(ffmpeg: str, tmp_path: Path)
     assert cut_off.duration_s == 20
     for copy in (False, True):
         with pytest.raises(UserError, match="the video ends early: expected 5 s from 14 s on, got 0"):
-            write_video(ffmpeg, [cut_off], [clip(0, 14.0, 19.0)], tmp_path / "film.mp4", copy=copy)
+            write_video(ffmpeg, {0: cut_off}, [clip(0, 14.0, 19.0)], tmp_path / "film.mp4", copy=copy)
     assert not (tmp_path / "film.mp4").exists()
 
 
@@ -152,15 +156,15 @@ def test_half_without_sound_does_not_take_that_of_the_other(ffmpeg: str, tmp_pat
     loud = made(ffmpeg, tmp_path / "loud.mkv", *tone)
     assert (silent.has_sound, loud.has_sound) == (False, True)
     parts = [clip(0, 1.0, 3.0), clip(1, 1.0, 3.0)]
-    write_video(ffmpeg, [silent, loud], parts, tmp_path / "film.mp4", copy=False)
+    write_video(ffmpeg, {0: silent, 1: loud}, parts, tmp_path / "film.mp4", copy=False)
     film = open_video(ffmpeg, tmp_path / "film.mp4")
     assert film.has_sound and abs(film.duration_s - 4) < 0.2
     with pytest.raises(UserError, match=r"96x64 without sound and .* 96x64"):
         check_same_kind([silent, loud])
 
 
-def test_frame_rate_of_a_video_is_exact(ffmpeg: str, videos: list[Video], tmp_path: Path) -> None:
-    assert [video.frame_rate for video in videos] == [FRAME_RATE, FRAME_RATE]
+def test_frame_rate_of_a_video_is_exact(ffmpeg: str, videos: dict[int, Video], tmp_path: Path) -> None:
+    assert [video.frame_rate for video in videos.values()] == [FRAME_RATE, FRAME_RATE]
     television = made(ffmpeg, tmp_path / "29.97.mkv", "-r", "30000/1001", seconds=1)
     assert television.frame_rate == Fraction(30000, 1001)
 
@@ -174,10 +178,11 @@ def test_rate_that_is_written_rounded_is_that_of_television(stated: float, exact
     assert exact_rate(stated) == exact
 
 
-def red_size(ffmpeg: str, videos: list[Video], half: int, film: Path) -> tuple[int, int]:
-    """Cut a film from one half, and return the width and height in pixels of what is red in it."""
-    write_video(ffmpeg, videos, [clip(half, 1.0, 2.0)], film, copy=False)
-    command = [ffmpeg, "-loglevel", "error", "-i", str(film), "-frames:v", "1"]
+def red_size(ffmpeg: str, videos: dict[int, Video], half: int, film: Path) -> tuple[int, int]:
+    """Cut a second from each half, and return the width and height in pixels of what is red in one."""
+    write_video(ffmpeg, videos, [clip(each, 1.0, 2.0) for each in videos], film, copy=False)
+    start = ["-ss", f"{list(videos).index(half) + 0.5}"]
+    command = [ffmpeg, "-loglevel", "error", *start, "-i", str(film), "-frames:v", "1"]
     raw = subprocess.run(
         [*command, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], stdout=subprocess.PIPE, check=True
     )
@@ -190,15 +195,22 @@ def red_size(ffmpeg: str, videos: list[Video], half: int, film: Path) -> tuple[i
 
 def test_picture_of_another_shape_is_not_squeezed(ffmpeg: str, tmp_path: Path) -> None:
     wide, tall = (made(ffmpeg, tmp_path / f"{size}.mkv", size=size) for size in ("96x64", "64x96"))
-    across, down = red_size(ffmpeg, [wide, tall], 1, tmp_path / "film.mp4")
+    across, down = red_size(ffmpeg, {0: wide, 1: tall}, 1, tmp_path / "film.mp4")
     assert abs(across - 64 * 64 // 96) <= 4 and down == 64, "black beside it"
+
+
+def test_second_half_alone_is_cut_in_its_own_size(ffmpeg: str, tmp_path: Path) -> None:
+    wide, tall = (made(ffmpeg, tmp_path / f"{size}.mkv", size=size) for size in ("96x64", "64x96"))
+    assert red_size(ffmpeg, {1: tall}, 1, tmp_path / "film.mp4") == (64, 96)
+    write_video(ffmpeg, {0: wide, 1: tall}, [clip(1, 1.0, 2.0)], tmp_path / "film.mp4", copy=False)
+    assert open_video(ffmpeg, tmp_path / "film.mp4").size == "64x96"
 
 
 def test_picture_of_oblong_pixels_is_as_wide_as_it_is_shown(ffmpeg: str, tmp_path: Path) -> None:
     square = made(ffmpeg, tmp_path / "square.mkv")
     oblong = made(ffmpeg, tmp_path / "oblong.mkv", "-vf", "setsar=2")
-    assert red_size(ffmpeg, [oblong], 0, tmp_path / "film.mp4") == (192, 64)
-    across, down = red_size(ffmpeg, [square, oblong], 1, tmp_path / "film.mp4")
+    assert red_size(ffmpeg, {0: oblong}, 0, tmp_path / "film.mp4") == (192, 64)
+    across, down = red_size(ffmpeg, {0: square, 1: oblong}, 1, tmp_path / "film.mp4")
     assert across == 96 and abs(down - 32) <= 4, "black above and below"
     with pytest.raises(UserError, match=r"h264 96x64 .*and h264 96x64 with pixels of 2"):
         check_same_kind([square, oblong])
@@ -210,7 +222,10 @@ def test_aspect_of_pixels_that_the_file_gives_goes_before_that_of_the_picture(
     made(ffmpeg, tmp_path / "picture.mkv", "-vf", "setsar=2")
     again = [ffmpeg, "-loglevel", "error", "-i", str(tmp_path / "picture.mkv"), "-aspect", "96:64"]
     subprocess.run([*again, "-c", "copy", str(tmp_path / "file.mkv")], check=True)
-    assert red_size(ffmpeg, [open_video(ffmpeg, tmp_path / "file.mkv")], 0, tmp_path / "film.mp4") == (96, 64)
+    assert red_size(ffmpeg, {0: open_video(ffmpeg, tmp_path / "file.mkv")}, 0, tmp_path / "film.mp4") == (
+        96,
+        64,
+    )
 
 
 def test_video_that_is_shown_turned_has_the_size_that_is_shown(ffmpeg: str, tmp_path: Path) -> None:
@@ -222,33 +237,42 @@ def test_video_that_is_shown_turned_has_the_size_that_is_shown(ffmpeg: str, tmp_
 
 def test_video_of_an_odd_size_is_cut_to_an_even_one(ffmpeg: str, tmp_path: Path) -> None:
     odd = made(ffmpeg, tmp_path / "odd.mkv", "-c:v", "ffv1", size="97x65")
-    assert red_size(ffmpeg, [odd], 0, tmp_path / "film.mp4") == (96, 64)
+    assert red_size(ffmpeg, {0: odd}, 0, tmp_path / "film.mp4") == (96, 64)
 
 
-def test_video_that_is_too_short_for_its_half_is_told(videos: list[Video]) -> None:
+def test_video_that_is_too_short_for_its_half_is_told(videos: dict[int, Video]) -> None:
     check_clips(videos, [clip(1, 10.0, 21.0)])
     with pytest.raises(UserError, match="ends 90 s after the start of the half, its video lasts 20"):
         check_clips(videos, [clip(1, 55.0, 90.0)])
 
 
 @pytest.mark.parametrize(
-    ("given", "half", "fix"), [(1, 1, "add --video-2 FILE"), (2, 2, "leave the videos out")]
+    ("given", "half", "fix"),
+    [((0,), 1, "add --video-2 FILE"), ((1,), 0, "add --video-1 FILE"), ((0, 1), 2, "leave the videos out")],
 )
-def test_clip_in_a_half_without_video_is_told(videos: list[Video], given: int, half: int, fix: str) -> None:
+def test_clip_in_a_half_without_video_is_told(
+    videos: dict[int, Video], given: tuple[int, ...], half: int, fix: str
+) -> None:
     with pytest.raises(UserError, match=f"a clip lies in half {half + 1}, whose video was not") as caught:
-        check_clips(videos[:given], [clip(half, 10.0, 21.0)])
+        check_clips({each: videos[each] for each in given}, [clip(half, 10.0, 21.0)])
     assert caught.value.details["fix"].startswith(fix)
 
 
 def test_failure_of_ffmpeg_is_told_in_its_words_and_leaves_what_was_there(
-    ffmpeg: str, videos: list[Video], tmp_path: Path
+    ffmpeg: str, videos: dict[int, Video], tmp_path: Path
 ) -> None:
     file = tmp_path / "film.mp4"
     file.write_bytes(b"an earlier film")
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(b"no video")
     with pytest.raises(UserError, match=r"ffmpeg failed: .*Invalid data"):
-        write_video(ffmpeg, [Video(broken, 20.0, "h264", "256x32", True)] * 2, CLIPS, file, copy=False)
+        write_video(
+            ffmpeg,
+            dict.fromkeys((0, 1), Video(broken, 20.0, "h264", "256x32", True)),
+            CLIPS,
+            file,
+            copy=False,
+        )
     assert file.read_bytes() == b"an earlier film" and not (tmp_path / PARTS_FOLDER).exists()
     with pytest.raises(UserError, match="ffmpeg cannot read this file as a video"):
         open_video(ffmpeg, broken)

@@ -91,6 +91,14 @@ def test_highlights_come_from_the_video_alone(folder: Path) -> None:
     assert (folder / "film" / "highlights.mp4").stat().st_size > 1000
 
 
+def test_highlights_of_a_second_half_come_from_its_video_alone(folder: Path) -> None:
+    answer = film(folder, "--video-2", folder / "match.mp4", "--copy", "--to", folder / "second")
+    assert answer.exit_code == 0, answer.output
+    clips = json.loads((folder / "second" / "highlights.json").read_text())["clips"]
+    assert {clip["half"] for clip in clips} == {2} and (folder / "second" / "highlights.mp4").is_file()
+    assert (folder / "second" / "match" / "2_OWN.npy").is_file()
+
+
 def refused(answer: Result) -> str:
     assert isinstance(answer.exception, UserError), answer.output
     return str(answer.exception)
