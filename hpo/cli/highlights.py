@@ -1,6 +1,5 @@
 """Commands ``hpo highlights`` and ``hpo precision``."""
 
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,13 +20,11 @@ from model.inference.durations import AFTER_S, BEFORE_S, LONGEST_S
 from model.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from hpo.spotting.video import Video
     from model.weights.trained import TrainedNetwork
 
 _LOWEST_REVIEWED = 0.3
-_TIMECODE_RATE = Fraction(25)
 
 
 def highlights(
@@ -125,7 +122,7 @@ def highlights(
             metavar="NUMBER",
             min=1,
             max=99,
-            help="Frames per second of the video, such as 29.97, for the EDL. Default: those of --video-1, "
+            help="Frames per second of the video, such as 29.97, for the EDL. Default: those of the videos, "
             "else 25.",
         ),
     ] = None,
@@ -151,6 +148,7 @@ def highlights(
     from hpo.spotting.video import (
         check_clips,
         check_same_kind,
+        edl_rate,
         find_ffmpeg,
         open_video,
         write_video,
@@ -175,6 +173,7 @@ def highlights(
     opened = {half: open_video(ffmpeg, video) for half, video in videos.items()}
     if copy:
         check_same_kind(opened.values())
+    rate = edl_rate(opened.values(), timecode_rate)
     trained, confidences = _network(weights, run, confidence, device, opportunities=opportunities)
     chosen_device = torch.device(choose_device(device))
     games = [find_game(each) for each in game or []] or features_of_videos(
@@ -211,7 +210,7 @@ def highlights(
     )
     if opened:
         check_clips(opened, found.clips)
-    files = write_cut_lists(found, folder, timecode_rate=_exact_timecode_rate(timecode_rate, opened.values()))
+    files = write_cut_lists(found, folder, timecode_rate=rate)
     if opened and found.clips:
         write_video(ffmpeg, opened, found.clips, folder / VIDEO_FILE, copy=copy)
         files.append(folder / VIDEO_FILE)
@@ -257,14 +256,6 @@ def _check_options(
         raise ConfigError("--copy is for the streams of videos, expected --video-1 FILE")
     if len(games) > 1 and not opportunities:
         raise ConfigError(f"expected one --game, got {len(games)}; several only with --opportunities")
-
-
-def _exact_timecode_rate(typed: float | None, videos: "Iterable[Video]") -> Fraction:
-    from hpo.spotting.video import exact_rate
-
-    if typed is not None:
-        return exact_rate(typed)
-    return next((video.frame_rate for video in videos if video.frame_rate), _TIMECODE_RATE)
 
 
 def _network(

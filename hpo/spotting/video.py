@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from model.errors import UserError
+from model.errors import ConfigError, UserError
 from model.inference.clips import Clip
 
 PARTS_FOLDER = ".highlights-parts"
@@ -24,6 +24,10 @@ _PICTURE = re.compile(
 )
 _ROUNDED = 0.006
 """Largest difference of a number of two decimals from what it was rounded from, with a margin."""
+_TELEVISION = (24, 30, 48, 60)
+"""Whole numbers of frames that television shows in 1.001 seconds: 29.97 a second are 30000/1001."""
+_USUAL_RATE, _HIGHEST_RATE = 25, 99
+"""Frames per second of timecodes: where nothing says, and at most, for they have two digits for a frame."""
 _RATE = re.compile(r"(\d+(?:\.\d+)?) fps")
 _SOUND = re.compile(r"Stream #0:\d+.*?: Audio:")
 _TURNED = re.compile(r"rotation of -?(?:90|270)\.")
@@ -42,7 +46,7 @@ class Video:
     pixel_aspect: Fraction = Fraction(1)
     """Width of a pixel divided by its height, turned as it is shown."""
     frame_rate: Fraction | None = None
-    """Frames per second. None: the file does not say."""
+    """Frames per second, on average. None: the file does not say."""
 
     @property
     def kind(self) -> str:
@@ -105,9 +109,50 @@ def exact_rate(stated: float) -> Fraction:
     """Return the frames per second that are written as ``stated``, such as 30000/1001 for 29.97."""
     whole = round(stated)
     television = Fraction(1000 * whole, 1001)
-    if stated != whole and abs(stated - television) < _ROUNDED:
+    if stated != whole and whole in _TELEVISION and abs(stated - television) < _ROUNDED:
         return television
     return Fraction(stated).limit_denominator(1000)
+
+
+def edl_rate(videos: Iterable[Video], typed: float | None) -> Fraction:
+    """Return the frames per second that the timecodes of an EDL count.
+
+    Args:
+        videos: Videos of the halves.
+        typed: Frames per second that were typed. None: those of the videos, else 25.
+
+    Raises:
+        UserError: Timecodes cannot count these frames, or the videos have different rates.
+    """
+    if typed is not None:
+        if not _is_counted(exact_rate(typed)):
+            raise ConfigError(
+                "expected --timecode-rate as a whole number, or as a rate of television such as 29.97, got "
+                f"{typed:g}"
+            )
+        return exact_rate(typed)
+    fix = "add --timecode-rate NUMBER, the frames per second of your editing program"
+    rates: list[Fraction] = []
+    for video in videos:
+        if video.frame_rate is None:
+            continue
+        if not _is_counted(video.frame_rate):
+            raise UserError(
+                "the video has a variable or unusual frame rate, which timecodes cannot count: "
+                f"{float(video.frame_rate):g} frames per second on average",
+                file=video.file,
+                fix=fix,
+            )
+        rates.append(video.frame_rate)
+    if len(set(rates)) > 1:
+        shown = " and ".join(f"{float(rate):.5g}" for rate in rates)
+        raise UserError(f"the videos have {shown} frames per second, an EDL has one rate", fix=fix)
+    return rates[0] if rates else Fraction(_USUAL_RATE)
+
+
+def _is_counted(rate: Fraction) -> bool:
+    """Whether timecodes can count the frames: a whole number per second, or one of television."""
+    return rate.denominator in (1, 1001) and rate <= _HIGHEST_RATE
 
 
 def check_same_kind(videos: Iterable[Video]) -> None:

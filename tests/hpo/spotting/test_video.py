@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from hpo.spotting.video import (
     Video,
     check_clips,
     check_same_kind,
+    edl_rate,
     exact_rate,
     find_ffmpeg,
     open_video,
     write_video,
 )
-from model.errors import UserError
+from model.errors import ConfigError, UserError
 from model.inference.clips import Clip, Moment
 
 SECOND_HALF = 32768
@@ -172,10 +174,29 @@ def test_frame_rate_of_a_video_is_exact(ffmpeg: str, videos: dict[int, Video], t
 @pytest.mark.parametrize(
     ("stated", "exact"),
     [(23.976, Fraction(24000, 1001)), (23.98, Fraction(24000, 1001)), (59.94, Fraction(60000, 1001))]
-    + [(rate, Fraction(rate)) for rate in (1, 5, 12.5, 24, 30, 50, 99)],
+    + [(rate, Fraction(rate)) for rate in (1, 5, 12.5, 24, 30, 50, 99, 100)],
 )
 def test_rate_that_is_written_rounded_is_that_of_television(stated: float, exact: Fraction) -> None:
     assert exact_rate(stated) == exact
+
+
+@pytest.mark.parametrize("average", [28.27, 27.97, 12.5, 29.9, 120])
+def test_rate_that_timecodes_cannot_count_is_refused(average: float) -> None:
+    phone = Video(Path("phone.mp4"), 600.0, "h264", "96x64", False, frame_rate=exact_rate(average))
+    with pytest.raises(UserError, match=f"variable or unusual frame rate, .*: {average} frames") as caught:
+        edl_rate([phone], None)
+    assert caught.value.details["file"] == "phone.mp4" and "--timecode-rate" in caught.value.details["fix"]
+    assert edl_rate([phone], 30.0) == 30
+    with pytest.raises(ConfigError, match=f"a whole number, or as a rate of television .*, got {average}"):
+        edl_rate([], average)
+
+
+def test_timecodes_have_the_one_rate_of_the_videos() -> None:
+    silent = Video(Path("1.mp4"), 600.0, "h264", "96x64", False)
+    first, second = (replace(silent, frame_rate=exact_rate(rate)) for rate in (23.98, 25.0))
+    assert edl_rate([silent], None) == 25 and edl_rate([silent, first], None) == Fraction(24000, 1001)
+    with pytest.raises(UserError, match=r"the videos have 23\.976 and 25 frames per second"):
+        edl_rate([first, second], None)
 
 
 def red_size(ffmpeg: str, videos: dict[int, Video], half: int, film: Path) -> tuple[int, int]:

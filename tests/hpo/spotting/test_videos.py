@@ -104,6 +104,14 @@ def refused(answer: Result) -> str:
     return str(answer.exception)
 
 
+def test_variable_frame_rate_is_refused_before_features_are_extracted(folder: Path) -> None:
+    times = [*steady(10, RATE), *steady(10, Fraction(8), start_s=Fraction(2))]
+    phone = write_video(folder / "phone.mp4", times)
+    words = ("--video-1", phone, "--to", folder / "phones")
+    assert "has a variable or unusual frame rate" in refused(film(folder, *words))
+    assert not list(folder.glob("phones/*"))
+
+
 def test_videos_that_cannot_be_copied_are_refused_before_their_features_are_extracted(folder: Path) -> None:
     other = write_video(folder / "other.mp4", steady(10, RATE), rate=RATE, codec="mpeg4")
     words = ("--video-1", folder / "match.mp4", "--video-2", other, "--copy", "--to", folder / "copied")
