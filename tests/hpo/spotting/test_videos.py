@@ -81,8 +81,9 @@ def test_spots_of_a_video_beside_a_data_set_are_those_of_the_video(folder: Path)
 
 
 def film(folder: Path, *words: object) -> Result:
-    options = ("--model-weights", folder / "own.pt", "--confidence", 0, "--before", 2, "--after", 2)
-    return hpo("highlights", "--weights", folder / "best.pt", *options, *words)
+    network = ("--weights", folder / "best.pt", "--model-weights", folder / "own.pt")
+    few = ("--confidence", 0.9, "--threshold", 0.9, "--before", 2, "--after", 2)
+    return hpo("highlights", *network, *few, *words)
 
 
 def test_highlights_come_from_the_video_alone(folder: Path) -> None:
