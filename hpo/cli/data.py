@@ -282,7 +282,8 @@ def activitynet(
         int, typer.Option(metavar="NUMBER", min=2, help="Number of temporal positions per video.")
     ] = _BMN_POSITIONS,
     dims: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, help="Number of features per position.")
+        int,
+        typer.Option(metavar="NUMBER", min=1, help="Number of features per position, a multiple of 4."),
     ] = 400,
 ) -> None:
     """Generate features for ActivityNet.
@@ -290,11 +291,16 @@ def activitynet(
     The features fit the given annotations. After a stop, run the command again to continue.
     """
     from model.data.activitynet.annotations import first_videos, read_videos
+    from model.data.activitynet.features import DIMS_STEP
     from model.data.activitynet.synthetic import make_dataset
 
     counts = videos.split(",")
     if len(counts) != 2 or not all(count.strip().isdecimal() and int(count) for count in counts):
         raise ConfigError(f"expected --videos TRAINING,VALIDATION such as 300,100, got {videos!r}")
+    if dims % DIMS_STEP:
+        raise ConfigError(
+            f"expected --dims as a multiple of {DIMS_STEP}, which the network needs, got {dims}"
+        )
     annotated = [video for video in read_videos(annotations) if len(video.segments_s)]
     train, valid = (
         first_videos(annotated, subset, int(count), folder=annotations)

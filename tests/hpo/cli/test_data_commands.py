@@ -106,6 +106,14 @@ def test_activitynet_makes_what_a_study_reads_and_says_how_to_go_on(annotations:
         assert (split.class_scores is not None) == (subset == "validation")
 
 
+def test_activitynet_makes_no_features_that_the_network_refuses(annotations: Path) -> None:
+    to = annotations.parent / "to"
+    result = activitynet(annotations, to, "--dims", "18")
+    assert isinstance(result.exception, ConfigError)
+    assert "expected --dims as a multiple of 4, which the network needs, got 18" in str(result.exception)
+    assert not to.exists()
+
+
 def test_activitynet_again_keeps_what_is_there_and_makes_what_is_missing(annotations: Path) -> None:
     to = annotations.parent / "to"
     activitynet(annotations, to)
@@ -131,7 +139,7 @@ def test_activitynet_killed_in_the_middle_is_no_data_set_and_goes_on(annotations
     build_splits(to, {"training": 30}, annotations.parent / "cache", positions=100)
 
 
-@pytest.mark.parametrize("option", [["--seed", "1"], ["--dims", "9"], ["--videos", "4,2"]])
+@pytest.mark.parametrize("option", [["--seed", "1"], ["--dims", "12"], ["--videos", "4,2"]])
 def test_activitynet_does_not_mix_features_of_different_settings(
     annotations: Path, option: list[str]
 ) -> None:
