@@ -229,7 +229,7 @@ class Launch:
         if name is None and not known_studies(self.environment) and self.names_data:
             raise self.no_data or nothing_to_continue(stage, self.request)
         folder, plan, request = self._next_stage(StageRequest(name=stage, options=options), name)
-        unfinished = unfinished_lines(stored_state(folder))
+        unfinished = unfinished_lines(stored_state(folder), stage)
         plan = replace(plan, notices=(*plan.notices, *unfinished))
         if source:
             request = replace(request, start=starting_configuration(source, plan, self.environment))

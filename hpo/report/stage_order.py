@@ -6,9 +6,9 @@ from hpo.journal.stage_state import StageState
 from hpo.tasks.base.found import former_basis
 
 
-def unfinished_lines(state: StudyState) -> list[str]:
-    """Name the stages that have not ended, which run before any that is requested now."""
-    started = {name: state.stages.get(name) for name in state.pending}
+def unfinished_lines(state: StudyState, requested: str) -> list[str]:
+    """Name the stages that have not ended, which run before the stage ``requested``."""
+    started = {name: state.stages.get(name) for name in state.pending if name != requested}
     return [
         f"stage {name} is not finished and continues first{_progress(stage, state)}"
         for name, stage in started.items()

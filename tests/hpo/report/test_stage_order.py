@@ -131,9 +131,11 @@ def test_progress_shows_the_search_that_gets_more_trials_and_not_the_stage_after
 def test_unfinished_stages_are_named_before_a_later_one_starts() -> None:
     state = extended_study("grid-slicing")
     state.apply(StageAsked(stage="ablation", settings={}))
-    assert unfinished_lines(state) == [
+    assert unfinished_lines(state, "final") == [
         "stage bayes is not finished and continues first: 0 of at most 9 trials have ended",
         "stage ablation is not finished and continues first",
     ]
+    # Another one of the same name is refused.
+    assert not any("stage bayes" in line for line in unfinished_lines(state, "bayes"))
     state.apply(BudgetEnded(stage="bayes", budget="2 h", suffices=True))
-    assert unfinished_lines(state) == ["stage ablation is not finished and continues first"]
+    assert unfinished_lines(state, "final") == ["stage ablation is not finished and continues first"]
