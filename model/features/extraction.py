@@ -1,6 +1,7 @@
 """Features of all videos of a data folder."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import torch
 from model.data.description_text import changing
 from model.data.soccernet import feature_parts, features_file
 from model.data.split_lists import list_games, list_of_split
-from model.errors import DataError
-from model.features.decoding import Gap
+from model.errors import DataError, Problem
+from model.features.decoding import Gap, Video
 from model.features.games import GameVideo, declare_features, stem_of
 from model.features.networks import FeatureNetwork
 from model.features.part import PartFile, extract_part, shorten_part
@@ -98,8 +99,10 @@ def extract_games(wanted: Extraction, games: Sequence[GameVideo], extract: Extra
         extract: Extracts the features of videos, such as ``ExtractionHere``.
 
     Raises:
-        DataError: A video cannot be used, or the folder has other features of this name.
+        DataError: Videos cannot be used (all that cannot be opened are listed before anything is written), or
+            the folder has other features of this name.
     """
+    _check_videos(wanted, games)
     wanted.root.mkdir(parents=True, exist_ok=True)
     with changing(wanted.root):
         list_games(wanted.root, [(game.game, game.split) for game in games])
@@ -115,6 +118,37 @@ def extract_games(wanted: Extraction, games: Sequence[GameVideo], extract: Extra
     _shorten(wanted, with_whole, pca)
     others = [game for game in games if game not in with_whole]
     return wanted.short_stem, computed + _extract_shortened(wanted, others, pca, extract)
+
+
+def _check_videos(wanted: Extraction, games: Sequence[GameVideo]) -> None:
+    """Open the videos of all features that are not finished.
+
+    Raises:
+        DataError: Some cannot be opened; all are listed.
+    """
+    stems = {wanted.stem} if wanted.dims is None else {wanted.stem, wanted.short_stem}
+    pending = [
+        game.video for game in games if not any(_part(wanted, game, stem).path.is_file() for stem in stems)
+    ]
+    with ThreadPoolExecutor() as pool:  # FFmpeg reads the index of each file
+        faults = list(pool.map(_fault, pending))
+    errors = [(video, error) for video, error in zip(pending, faults, strict=True) if error]
+    if len(errors) == 1:
+        raise errors[0][1]
+    if errors:
+        raise DataError(
+            f"{len(errors)} videos cannot be used",
+            [Problem(str(video), "", error.message) for video, error in errors],
+            fix="give whole video files, or leave these games out",
+        )
+
+
+def _fault(video: Path) -> DataError | None:
+    try:
+        with Video(video):
+            return None
+    except DataError as error:
+        return error
 
 
 def _extract_whole(wanted: Extraction, games: Sequence[GameVideo], extract: Extract) -> int:

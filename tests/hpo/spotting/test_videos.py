@@ -141,6 +141,19 @@ def test_length_of_the_pca_is_not_contradicted(folder: Path) -> None:
     assert "--pca gives 3 values" in refused(hpo(*words, "--pca", folder / "three.npz"))
 
 
+def test_all_videos_that_cannot_be_opened_are_told_before_anything_is_written(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.mp4").write_text("no video")
+    (tmp_path / "b.mp4").touch()
+    lines = ["game,part,video,split", f"good,1,{folder / 'match.mp4'},train", "a,1,a.mp4,train", "b,1,b.mp4,"]
+    (tmp_path / "games.csv").write_text("\n".join(lines))
+    words = ("data", "extract", "--games", tmp_path / "games.csv", "--to", tmp_path / "to")
+    message = refused(hpo(*words, "--model", folder / "own.pt"))
+    assert "2 videos cannot be used" in message and "a.mp4: this file" in message and "b.mp4: " in message
+    assert not (tmp_path / "to").exists()
+
+
 def test_extraction_into_a_folder_with_both_labels_of_soccernet_says_which_it_declares(
     folder: Path, tmp_path: Path
 ) -> None:
