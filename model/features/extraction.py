@@ -102,11 +102,13 @@ def extract_games(wanted: Extraction, games: Sequence[GameVideo], extract: Extra
         DataError: Videos cannot be used (all that cannot be opened are listed before anything is written), or
             the folder has other features of this name.
     """
+    pca = _known_pca(wanted)
+    if wanted.dims is not None and pca is None:
+        _check_training(wanted, games)
     _check_videos(wanted, games)
     wanted.root.mkdir(parents=True, exist_ok=True)
     with changing(wanted.root):
         list_games(wanted.root, [(game.game, game.split) for game in games])
-    pca = _known_pca(wanted)
     if wanted.dims is None:
         return wanted.stem, _extract_whole(wanted, games, extract)
     computed = 0
@@ -118,6 +120,17 @@ def extract_games(wanted: Extraction, games: Sequence[GameVideo], extract: Extra
     _shorten(wanted, with_whole, pca)
     others = [game for game in games if game not in with_whole]
     return wanted.short_stem, computed + _extract_shortened(wanted, others, pca, extract)
+
+
+def _check_training(wanted: Extraction, games: Sequence[GameVideo]) -> None:
+    """Check that a game of the training split has features already, or gets them now.
+
+    Raises:
+        DataError: None does.
+    """
+    listed = list_of_split(wanted.root, "train").games
+    if not any(game.split == "train" or game.game in listed for game in games):
+        _training_files(wanted)
 
 
 def _check_videos(wanted: Extraction, games: Sequence[GameVideo]) -> None:

@@ -141,6 +141,14 @@ def test_length_of_the_pca_is_not_contradicted(folder: Path) -> None:
     assert "--pca gives 3 values" in refused(hpo(*words, "--pca", folder / "three.npz"))
 
 
+def test_pca_without_a_training_game_is_refused_before_anything_is_written(
+    folder: Path, tmp_path: Path
+) -> None:
+    words = ("data", "extract", "--video", folder / "match.mp4", "--dims", 4, "--to", tmp_path / "to")
+    assert "fitted on the training split, but no game" in refused(hpo(*words, "--model", folder / "own.pt"))
+    assert not (tmp_path / "to").exists()
+
+
 def test_all_videos_that_cannot_be_opened_are_told_before_anything_is_written(
     folder: Path, tmp_path: Path
 ) -> None:
