@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from model.data.description_text import changing
+from model.data.description_text import add_table, changing
 from model.data.soccernet import feature_parts, features_file
 from model.data.split_lists import list_games, list_of_split
 from model.errors import DataError, Problem
@@ -165,9 +165,15 @@ def _fault(video: Path) -> DataError | None:
 
 
 def _extract_whole(wanted: Extraction, games: Sequence[GameVideo], extract: Extract) -> int:
-    """Extract the features before PCA; return how many frames were computed."""
+    """Extract the features before PCA; return how many frames were computed.
+
+    They are declared only if they are what is wanted: games that are added later get the shorter ones alone.
+    """
     with changing(wanted.root):
-        declare_features(wanted.root, wanted.stem, wanted.recipe)
+        if wanted.dims is None:
+            declare_features(wanted.root, wanted.stem, wanted.recipe)
+        else:
+            add_table(wanted.root, {})  # creates the file, by which nodes of a cluster know the folder
     return extract([_job(wanted, game, wanted.stem, wanted.recipe) for game in games])
 
 

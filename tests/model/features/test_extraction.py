@@ -256,7 +256,7 @@ def test_pca_is_fitted_on_the_training_split_and_kept(
     assert fit_pca([*train, wanted.root / "three" / "1_OWN.npy"], 8).digest != pca.digest
     store = opened(wanted.root, "OWN_PCA8", tmp_path / "cache")
     assert store.dims == 8 and store.recipe is not None and store.recipe.pca == pca.digest
-
+    assert set(read_description(wanted.root).recipes) == {"OWN_PCA8"}  # later games have no others
     # A later video gets the same one, straight from the network, here and in another folder.
     later = replace(videos[2], game="later", split="")
     assert extract(wanted, [later]) == ("OWN_PCA8", 28)
