@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hpo.api.watching import ReadingProgress
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError, Problem
 from model.files import write_new
 from model.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
 
     from model.data.single_game import GameFolder
@@ -270,8 +272,13 @@ def spot(
         trained, games_of_files(video or []), to, model_weights=model_weights, pca=pca, device=chosen_device
     )
     _refuse_equal_names(games)
+    errors: dict[str, DataError] = {}
     for each in games:
-        spotted = spot_game(trained, each, choice, nms_window_s=window_s, device=chosen_device)
+        try:
+            spotted = spot_game(trained, each, choice, nms_window_s=window_s, device=chosen_device)
+        except DataError as error:
+            errors[each.name] = error
+            continue
         file = write_spots(
             to,
             spotted.numbered,
@@ -282,6 +289,20 @@ def spot(
         halves = [half.number for half in spotted.store.halves]
         only = "" if halves == [1, 2] else f" (the game has half {', '.join(map(str, halves))})"
         typer.echo(f"{counted(len(spotted.spots), 'spot')} in {file}{only}")
+    _raise_all(errors)
+
+
+def _raise_all(errors: "Mapping[str, DataError]") -> None:
+    """Raise the errors of games as one, if there are any.
+
+    Raises:
+        DataError: There are.
+    """
+    if len(errors) == 1:
+        raise next(iter(errors.values()))
+    if errors:
+        problems = [Problem(name, "", error.message) for name, error in errors.items()]
+        raise DataError(f"{len(errors)} games cannot be spotted", problems)
 
 
 def features_of_videos(

@@ -13,6 +13,7 @@ from model.errors import DataError
 from model.inference.evaluation import find_spots
 from model.spots import Spots, suppress
 from model.weights.trained import TrainedNetwork
+from model.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +113,9 @@ def _refuse_short_game(store: Store, chunk_frames: int) -> None:
     longest, rate = max(half.frames for half in store.halves), store.frame_rate
     if longest < chunk_frames:
         raise DataError(
-            f"no spot found: the game has {longest} frames ({rate.to_seconds(longest):g} s), fewer than the "
-            f"{chunk_frames} frames ({rate.to_seconds(chunk_frames):g} s) that the network sees at once",
+            f"no spot found: the game has {counted(longest, 'frame')} ({rate.to_seconds(longest):g} s), "
+            f"fewer than the {chunk_frames} frames ({rate.to_seconds(chunk_frames):g} s) that the network "
+            "sees at once",
             folder=store.path,
-            fix=f"give features of at least {rate.to_seconds(chunk_frames):g} s",
+            fix=f"give a game of at least {rate.to_seconds(chunk_frames):g} s",
         )

@@ -80,6 +80,19 @@ def test_spots_of_a_video_beside_a_data_set_are_those_of_the_video(folder: Path)
     assert f"in {folder / 'spots/match/results_spotting.json'} (the game has half 1)" in answer.output
 
 
+def test_short_videos_do_not_stop_the_others(folder: Path, tmp_path: Path) -> None:
+    short = [write_video(tmp_path / f"{name}.mp4", steady(2, RATE), rate=RATE) for name in ("a", "c")]
+    videos = (short[0], folder / "match.mp4", short[1])
+    words = [word for video in videos for word in ("--video", video)]
+    network = ("--weights", folder / "best.pt", "--model-weights", folder / "own.pt")
+    answer = hpo("spot", *network, *words, "--to", folder / "spots")
+    message = refused(answer)
+    assert f"in {folder / 'spots/match/results_spotting.json'}" in answer.output
+    assert "2 games cannot be spotted" in message and "a: no spot found: the game has 1 frame (" in message
+    message = refused(hpo("spot", *network, *words[:4], "--to", folder / "spots"))
+    assert f"folder: {folder / 'spots' / 'a'}" in message and "give a game of at least" in message
+
+
 def film(folder: Path, *words: object) -> Result:
     network = ("--weights", folder / "best.pt", "--model-weights", folder / "own.pt")
     few = ("--confidence", 0.9, "--threshold", 0.9, "--before", 2, "--after", 2)
