@@ -144,9 +144,8 @@ def _open_closed_streams() -> None:
     """Open nowhere in place of each standard stream that is closed, as after ``2>&-``: Ray needs them."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            stream = Path(os.devnull).open(
-                mode
-            )  # its descriptor is the lowest free one: that of the closed one
+            # Its descriptor is the lowest free one: that of the closed one.
+            stream = Path(os.devnull).open(mode)
             os.set_inheritable(stream.fileno(), True)
             setattr(sys, name, stream)
 

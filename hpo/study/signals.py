@@ -38,7 +38,8 @@ def signals_as_ctrl_c() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            if signal.getsignal(number) != handler:  # one that C code has set must stay as it is
+            # None stands for a handler that C code has set, which Python cannot set again.
+            if handler is not None and signal.getsignal(number) != handler:
                 signal.signal(number, handler)
 
 

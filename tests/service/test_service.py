@@ -227,10 +227,12 @@ def test_videos_are_extracted_on_the_nodes(service: Service, tmp_path: Path) -> 
     assert len(features) == 6
     for path in features:
         assert np.allclose(np.load(there / path), np.load(here / path), atol=1e-2)
-    (tmp_path / "two.mp4").write_bytes(b"no video")
+    write_video(tmp_path / "whole.mkv", steady(250), picture=picture_of)
+    content = (tmp_path / "whole.mkv").read_bytes()
+    (tmp_path / "two.mp4").write_bytes(content[: len(content) // 2])  # it opens, and ends too early
     refused = service.hpo.run(*extract, "--to", str(tmp_path / "again"), *cluster)
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
-    assert "two.mp4" in refused.stderr and "cannot be opened as a video" in refused.stderr
+    assert "two.mp4" in refused.stderr and "the usable pictures end after" in refused.stderr
     assert re.search(r"node: +\S", refused.stderr)
 
 
