@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hpo.tasks.base.function_task import function_task
     from model.errors import ConfigError, DataError, StorageError, UserError
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "hpo.api.callbacks": ("Callback",),
