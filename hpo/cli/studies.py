@@ -243,9 +243,13 @@ def ui(
     from hpo.config.environment import read_environment, without_passwords
     from hpo.tracking.table import list_address
     from hpo.tracking.ui import serve_ui, study_tables
+    from hpo.tracking.ui_addresses import local_address, other_addresses
 
     def show(address: str) -> None:
         typer.echo(f"MLflow UI: {list_address(without_passwords(address))}")
+        others = other_addresses(host, port)
+        if others and address == local_address(host, port):  # not a server that runs already
+            typer.echo(f"  from other machines: {' or '.join(others)}")
         for stage, link in study_tables(address).items():
             typer.echo(f"  {stage}: {link}")
 

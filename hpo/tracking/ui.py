@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 from hpo.config.environment import Environment, reach_directly, without_passwords
 from hpo.tracking.experiment import connect
@@ -26,6 +27,7 @@ from hpo.tracking.store import (
     store_errors,
 )
 from hpo.tracking.table import VIEW, table_address
+from hpo.tracking.ui_addresses import in_address, local_address, security_settings
 from model.errors import ConfigError, UserError
 
 _START_S = 120.0
@@ -41,10 +43,10 @@ def serve_ui(environment: Environment, host: str, port: int, *, ready: Callable[
 
     Args:
         environment: Gives the address of the store. If it is a running server, no server is started.
-        host: Address to listen on. MLflow accepts requests for names other than local ones only if
-            ``MLFLOW_SERVER_ALLOWED_HOSTS`` lists them.
+        host: Address to listen on. Other names than the machine's own, such as an alias, are refused unless
+            ``MLFLOW_SERVER_ALLOWED_HOSTS`` and ``MLFLOW_SERVER_CORS_ALLOWED_ORIGINS`` list them.
         port: Port to listen on.
-        ready: Called with the address of the pages when they answer.
+        ready: Called with the address of the pages on this machine when they answer.
 
     Raises:
         UserError: The store does not exist yet, its server does not answer, the address is not one of this
@@ -58,10 +60,10 @@ def serve_ui(environment: Environment, host: str, port: int, *, ready: Callable[
     with store_errors(environment.tracking_uri):
         make_store(environment)
     _require_free_port(host, port)
-    shown = _in_address(host)
+    address = local_address(host, port)
+    own = urlsplit(address).hostname or host
     # Programs look for either spelling among the addresses that need no proxy.
-    reach_directly(*{shown, shown.strip("[]")})
-    address = f"http://{shown}:{port}"
+    reach_directly(*{own, in_address(own)})
     log = environment.runs / _LOG
     with _stoppable() as stopped, _server(environment, host, port, log) as server:
         _wait_until_healthy(address, server, log)
@@ -100,13 +102,6 @@ def _require_store(environment: Environment) -> None:
         )
 
 
-def _in_address(host: str) -> str:
-    """Return how a web address spells ``host``: one of IPv6 stands in brackets."""
-    if host == "::":  # all networks; MLflow refuses requests for this address itself
-        return "[::1]"
-    return f"[{host}]" if ":" in host else host
-
-
 def _require_free_port(host: str, port: int) -> None:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -116,7 +111,7 @@ def _require_free_port(host: str, port: int) -> None:
     except (OSError, OverflowError, UnicodeError) as error:  # the last for what no name can be, such as a..b
         is_port = isinstance(error, OverflowError) or getattr(error, "errno", None) in _OF_THE_PORT
         raise ConfigError(
-            f"cannot listen on {_in_address(host)}:{port}: {error}",
+            f"cannot listen on {in_address(host)}:{port}: {error}",
             fix="use another port: --port"
             if is_port
             else "give an address of this machine: --host 127.0.0.1, or for all its networks --host 0.0.0.0",
@@ -161,6 +156,7 @@ def _server(environment: Environment, host: str, port: int, log: Path) -> Iterat
         "1",
     ]
     variables = {
+        **security_settings(host, port),
         **os.environ,
         **quiet_variables(),
         # Not in the command line, where other users could read a database password.

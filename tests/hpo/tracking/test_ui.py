@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.server.security_utils import is_allowed_host_header, should_block_cors_request
 
 from hpo.config.environment import Environment, read_environment
 from hpo.tracking.follower import Follower
 from hpo.tracking.mlflow_tracker import MlflowTracker
 from hpo.tracking.store import make_store
 from hpo.tracking.ui import serve_ui, study_tables
+from hpo.tracking.ui_addresses import local_address, other_addresses, security_settings
 from model.errors import ConfigError, UserError
 
 SERVE = """
@@ -178,6 +180,33 @@ def test_an_address_of_ipv6_stands_in_brackets(
 
     serve_ui(environment, host, port, ready=stop)
     assert told == [f"http://[::1]:{port}"]
+
+
+@pytest.mark.parametrize(
+    ("host", "local", "others"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:5000", []),
+        ("gpu01", "http://gpu01:5000", []),
+        ("0.0.0.0", "http://127.0.0.1:5000", ["http://gpu01:5000", "http://gpu01.lab.org:5000"]),
+        ("::", "http://[::1]:5000", ["http://gpu01:5000", "http://gpu01.lab.org:5000"]),
+    ],
+)
+def test_browsers_use_the_pages_under_every_name_of_the_machine_that_listens(
+    monkeypatch: pytest.MonkeyPatch, host: str, local: str, others: list[str]
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "gpu01")
+    monkeypatch.setattr(socket, "getfqdn", lambda: "gpu01.lab.org")
+    assert local_address(host, 5000) == local
+    told = other_addresses(host, 5000)
+    assert told[:2] == others  # then the address in the network, where there is one
+    settings = security_settings(host, 5000)
+    hosts = settings["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+    origins = settings["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
+    for address in [local, *told, "http://localhost:5000"]:
+        assert is_allowed_host_header(hosts, address.removeprefix("http://"))
+        assert not should_block_cors_request(address, "POST", origins)
+    assert not is_allowed_host_header(hosts, "evil.example:5000")
+    assert should_block_cors_request("http://evil.example:5000", "POST", origins)
 
 
 @pytest.mark.parametrize(
