@@ -126,13 +126,14 @@ def _start(folder: Path, cpus: int, gpus: int) -> None:
     try:
         with _in_sessions_of_their_own(), only_needed_processes():
             start_ray(address="local", **options)
-        folder.chmod(0o700)  # Ray opens it to everybody
     except Exception as error:  # Ray raises errors of many kinds when it cannot start
         logs = folder / "session_latest" / "logs"
         raise RayStartError(
             f"Ray cannot start: {type(error).__name__}: {' '.join(str(error).split())}",
             **({"logs": logs} if logs.exists() else {}),
         ) from error
+    finally:
+        folder.chmod(0o700)  # Ray opens it to everybody
 
 
 _leave_session = threading.Event()

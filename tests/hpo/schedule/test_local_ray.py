@@ -123,10 +123,14 @@ def test_a_dead_raylet_is_found_while_another_thread_stops_processes(monkeypatch
     assert found is not None and (found.process, found.log) == ("raylet", Path("/logs/raylet.out"))
 
 
-def test_a_start_that_fails_keeps_its_reason_and_leaves_no_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("has_logs", [False, True])
+def test_a_start_that_fails_keeps_its_reason_and_at_most_its_logs_for_this_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_logs: bool
 ) -> None:
     def refuse(**options: object) -> None:
+        (tmp_path / "ray").chmod(0o777)  # as Ray does
+        if has_logs:
+            (tmp_path / "ray" / "session_latest" / "logs").mkdir(parents=True)
         raise RuntimeError("no more\nports")
 
     before_importing_ray()
@@ -142,7 +146,8 @@ def test_a_start_that_fails_keeps_its_reason_and_leaves_no_folder(
         local_ray.ray_session(cpus=1, gpus=0),
     ):
         pass
-    assert not (tmp_path / "ray").exists()
+    assert (tmp_path / "ray").exists() == has_logs
+    assert not has_logs or (tmp_path / "ray").stat().st_mode & 0o77 == 0
 
 
 def test_trials_work_in_the_folder_of_the_command_not_in_one_that_ray_deletes(
