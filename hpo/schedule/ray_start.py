@@ -37,6 +37,8 @@ SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR
 def before_importing_ray() -> None:
     """Set the environment variables that Ray reads on import, except those that the user has set."""
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    # In a notebook it asks for packages with which Ray would draw tables of its own.
+    logging.getLogger("ray.widgets").setLevel(logging.WARNING)
     if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
         # Without it, Ray's clients do not send their token.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
