@@ -24,7 +24,7 @@ from hpo.journal.trial_state import TrialState
 from hpo.programs.grid import COMBINED, GRID, START
 from hpo.report.stage_tables import format_difference
 from hpo.space.space import Parameters
-from hpo.study.finalists import OWN
+from hpo.study.configurations.finalists import OWN
 from hpo.tasks.calf.zones import zones_of
 from model.data.synthetic import planted_zones_s, write_synthetic
 

@@ -39,7 +39,7 @@ from hpo.programs.search import SearchProgram
 from hpo.search.build import build_searcher
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
-from hpo.study.warm_start import scored_points
+from hpo.study.configurations.warm_start import scored_points
 
 FRESH = 1000
 """First of the seeds with which the winners are trained again."""

@@ -8,7 +8,7 @@ from shown_stages import NOON, trial, view
 from hpo.journal.events import StageFinished
 from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialState
-from hpo.study.finalists import OWN
+from hpo.study.configurations.finalists import OWN
 
 SCORES = {OWN: (0.30, 0.31, 0.32), "found": (0.40, 0.42, 0.41)}
 """Validation scores by role."""

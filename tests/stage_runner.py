@@ -12,10 +12,10 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
-from hpo.study.budget import StageBudget
 from hpo.study.plan import StudyPlan
-from hpo.study.runner import StageRunner
-from hpo.study.stage import build_stage
+from hpo.study.running.budget import StageBudget
+from hpo.study.running.runner import StageRunner
+from hpo.study.running.stage import build_stage
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec
 

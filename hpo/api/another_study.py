@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from hpo.config.bounds import bounds_in_words
 from hpo.config.differences import differing_settings
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
 from hpo.config.study_file import StudyFile
-from hpo.study.bounds import bounds_in_words
 from hpo.study.folders import PAPER
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest
 from hpo.tasks.base.places import is_uri

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from hpo.config.limits import LARGEST_SEED
+from hpo.config.point_file import TypedPoints, read_points
 from hpo.config.stages import SEARCH
-from hpo.study.point_file import TypedPoints, read_points
 from model.errors import ConfigError
 
 _OF_A_SEARCH = ("warm_start", "points", "space")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 from hpo.journal.events import Event
 from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
-from hpo.study.signals import press_ctrl_c
+from hpo.study.running.signals import press_ctrl_c
 from model.errors import UserError
 
 if TYPE_CHECKING:
-    from hpo.study.runner import Listener
+    from hpo.study.running.runner import Listener
 
 
 class Callback(Protocol):

@@ -222,7 +222,7 @@ def list_studies() -> "list[Entry]":
     """Return all studies, starting with the one that changed last, as ``hpo list`` shows them."""
     prepare_process()
     from hpo.config.environment import read_environment
-    from hpo.study.catalogue import listed
+    from hpo.study.recorded.catalogue import listed
 
     return listed(read_environment())
 

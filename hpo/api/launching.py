@@ -11,16 +11,18 @@ from hpo.api.another_study import another_study, nothing_to_continue, without_ve
 from hpo.api.callbacks import Callback
 from hpo.api.notifying import Channel, channel_of
 from hpo.api.watching import ReadingProgress, say, tell_end, watch
+from hpo.config.bounds import Bounds
 from hpo.config.differences import differing_settings
 from hpo.config.environment import Environment
+from hpo.config.point_file import TypedPoints
 from hpo.config.stages import SEARCH
 from hpo.journal.events import BudgetSet
 from hpo.journal.results import stored_state
 from hpo.report.console import standard_error
 from hpo.report.stage_order import unfinished_lines
-from hpo.study.bounds import Bounds
+from hpo.study.configurations.start_configuration import starting_configuration, study_in
+from hpo.study.configurations.warm_start import refuse_other_warm_start
 from hpo.study.folders import PAPER, chosen_study, free_name, known_studies, study_folder
-from hpo.study.pending_stages import SessionEnd
 from hpo.study.plan import (
     StageRequest,
     StudyPlan,
@@ -29,18 +31,16 @@ from hpo.study.plan import (
     refuse_options_of_other_tasks,
     stored_plan,
 )
-from hpo.study.point_file import TypedPoints
-from hpo.study.preparing import PreparedStage, prepare_new
-from hpo.study.runner import Listener
-from hpo.study.session import (
+from hpo.study.running.pending_stages import SessionEnd
+from hpo.study.running.preparing import PreparedStage, prepare_new
+from hpo.study.running.runner import Listener
+from hpo.study.running.session import (
     continue_study,
     extend_study,
     preview_continuation,
     preview_extension,
     start_study,
 )
-from hpo.study.start_configuration import starting_configuration, study_in
-from hpo.study.warm_start import refuse_other_warm_start
 from hpo.tasks.base.presentation.stage_command import TaskCommands
 from model.errors import ConfigError
 

@@ -18,7 +18,7 @@ from hpo.journal.trial_state import TrialStatus
 from hpo.report.budget_lines import more_time
 from hpo.report.formats import mean_with_interval
 from hpo.report.trial_tables import retry_line
-from hpo.study.pending_stages import ALL_FAIL
+from hpo.study.running.pending_stages import ALL_FAIL
 from hpo.tasks.base.found import best_of_stage
 from hpo.tasks.base.registry import score_of
 from model.errors import ConfigError, UserError

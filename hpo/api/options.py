@@ -11,8 +11,8 @@ from hpo.api.notifying import Channel
 from hpo.api.watching import ReadingProgress
 from hpo.config.environment import Environment, read_environment
 from hpo.config.study_file import read_study_file
-from hpo.study.budget import typed_budget
 from hpo.study.plan import StudyRequest
+from hpo.study.running.budget import typed_budget
 from hpo.tasks.base.places import chosen_place, is_uri
 from hpo.tasks.base.presentation.stage_command import TaskCommands
 from hpo.tasks.base.registry import description_named, external_task_code, known_tasks

@@ -48,7 +48,7 @@ def planned(prepared: "Prepared") -> Plan:
         UserError: A measurement on a GPU fails, or MLflow's store cannot be used.
     """
     from hpo.space.symbols import by_symbol
-    from hpo.study.outline import outline, plan_text
+    from hpo.study.running.outline import outline, plan_text
     from hpo.tracking.store_check import require_usable_store
 
     require_usable_store(prepared.environment)

@@ -13,7 +13,7 @@ from hpo.journal.results import stored_state
 from hpo.study.folders import study_folder
 from hpo.study.plan import stored_plan
 from hpo.study.reopening import retried_stages
-from hpo.study.session import fork_study, resume_study
+from hpo.study.running.session import fork_study, resume_study
 
 
 def resume(

@@ -10,7 +10,7 @@ from hpo.config.environment import Environment
 from hpo.journal.events import Value
 from hpo.journal.results import StudyState, stored_state
 from hpo.space.symbols import by_symbol
-from hpo.study.records import (
+from hpo.study.recorded.records import (
     alike_failures,
     all_fail_sentence,
     failures,
@@ -114,7 +114,7 @@ class Study:
     def figures(self) -> dict[str, Any]:
         """Return the interactive figures of all stages (plotly) by ``STAGE/NAME``, as in the report."""
         from hpo.study.plan import plan_of
-        from hpo.study.results import drawn_stage
+        from hpo.study.recorded.results import drawn_stage
 
         state = self._state()
         plan = plan_of(self.folder, state.created)
@@ -196,7 +196,7 @@ class Study:
         """
         from hpo.api.arguments import check_session, plain_arguments, require_main_thread
         from hpo.api.resuming import resume
-        from hpo.study.budget import typed_budget
+        from hpo.study.running.budget import typed_budget
 
         given = plain_arguments({"hours": hours, "until": until, "notify": notify, "callbacks": callbacks})
         check_session(given)
@@ -226,7 +226,7 @@ def study_after(ran: "Ran", environment: Environment) -> Study:
         KeyboardInterrupt: The study was interrupted.
     """
     from hpo.report.trial_tables import retry_line
-    from hpo.study.pending_stages import Ending
+    from hpo.study.running.pending_stages import Ending
 
     if ran.end.ending is Ending.INTERRUPTED:
         raise KeyboardInterrupt

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from hpo.api.callbacks import Callback
     from hpo.api.notifying import Channel
     from hpo.config.environment import Environment
-    from hpo.study.pending_stages import SessionEnd
     from hpo.study.plan import StudyPlan
-    from hpo.study.runner import Listener
+    from hpo.study.running.pending_stages import SessionEnd
+    from hpo.study.running.runner import Listener
 
 
 class ReadingProgress:
@@ -139,8 +139,8 @@ def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Envi
     from hpo.report.budget_lines import over_lines
     from hpo.report.console import standard_error
     from hpo.report.stage_order import outdated_lines
-    from hpo.study.pending_stages import Ending
-    from hpo.study.results import registered_final
+    from hpo.study.recorded.results import registered_final
+    from hpo.study.running.pending_stages import Ending
 
     console, cluster = standard_error(), environment.ray_address
     if not end.tracking.events_left and (address := registered_final(plan, end.state, environment)):

@@ -32,8 +32,8 @@ def list_studies(as_json: AsJson = False) -> None:
     from hpo.config.environment import read_environment
     from hpo.report.catalogue_tables import studies_table
     from hpo.report.console import print_table
-    from hpo.study.catalogue import listed
     from hpo.study.folders import studies_folder
+    from hpo.study.recorded.catalogue import listed
 
     environment = read_environment()
     entries = listed(environment)
@@ -59,7 +59,7 @@ def show(
     from hpo.journal.journal import writer_of
     from hpo.report.catalogue_tables import trial_lines, validations_table
     from hpo.report.console import print_table
-    from hpo.study.records import trial_files, trial_rows, validation_rows
+    from hpo.study.recorded.records import trial_files, trial_rows, validation_rows
 
     study, _, name = trial.partition("/")
     if not name:
@@ -93,7 +93,7 @@ def export(
     Failed, stopped and running trials are included. In a Parquet file, a column of texts and numbers has
     texts only.
     """
-    from hpo.study.records import trial_table, validation_table
+    from hpo.study.recorded.records import trial_table, validation_table
 
     if to.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"expected --to FILE ending in .csv or .parquet, got {str(to)!r}")
@@ -122,9 +122,9 @@ def rename(
     """Give a study another name, also in MLflow."""
     from hpo.api.watching import say
     from hpo.config.environment import read_environment
-    from hpo.study.catalogue import rename_study
     from hpo.study.folders import REPORT, chosen_study, study_folder
-    from hpo.study.session import sync_study
+    from hpo.study.recorded.catalogue import rename_study
+    from hpo.study.running.session import sync_study
     from hpo.tracking.follower import remarks_to
 
     environment = read_environment()
@@ -153,8 +153,8 @@ def delete(
     """
     from hpo.config.environment import read_environment, without_passwords
     from hpo.report.catalogue_tables import size
-    from hpo.study.catalogue import UNREADABLE, delete_study, entry_of, identity_of
     from hpo.study.folders import chosen_study
+    from hpo.study.recorded.catalogue import UNREADABLE, delete_study, entry_of, identity_of
     from hpo.tracking.deletion import delete_experiment
 
     environment = read_environment()
@@ -185,8 +185,8 @@ def clean(
     """
     from hpo.config.environment import read_environment
     from hpo.report.catalogue_tables import size
-    from hpo.study.catalogue import clean_studies
     from hpo.study.folders import chosen_study, known_studies
+    from hpo.study.recorded.catalogue import clean_studies
 
     environment = read_environment()
     names = known_studies(environment) if study is None else [chosen_study(environment, study).name]

@@ -36,7 +36,7 @@ def reproduce(
     from hpo.config.environment import read_environment
     from hpo.report.console import print_table, standard_error
     from hpo.report.reproduction import reproduction_record, reproduction_table, verdict_lines
-    from hpo.study.reproducing import prepare_rerun, train_again
+    from hpo.study.recorded.reproducing import prepare_rerun, train_again
     from hpo.tracking.runs import recorded_trial
 
     environment, console = read_environment(), standard_error()
@@ -80,7 +80,7 @@ def compare(
     from hpo.api.watching import ReadingProgress
     from hpo.config.environment import read_environment
     from hpo.report.comparison import comparison_record, show_comparison
-    from hpo.study.comparing import compare_named
+    from hpo.study.recorded.comparing import compare_named
 
     with ReadingProgress() as progress:
         comparison = compare_named(a, b, split, read_environment(), progress)

@@ -118,7 +118,7 @@ def bayes(
     hyperparameters are f, r_s, alpha2, beta and lambda_seg. Without --features and --data, the
     command generates a small synthetic data set and searches on it.
     """
-    from hpo.study.point_file import read_points  # keeps torch and ray out of --help
+    from hpo.config.point_file import read_points  # keeps torch and ray out of --help
 
     launch = launch_of(
         CALF,

@@ -10,9 +10,9 @@ from model.shell import shell_line
 
 if TYPE_CHECKING:
     from hpo.journal.results import StudyState
-    from hpo.study.pending_stages import SessionEnd
     from hpo.study.plan import StudyPlan
-    from hpo.study.records import Row
+    from hpo.study.recorded.records import Row
+    from hpo.study.running.pending_stages import SessionEnd
 
 
 SHOWN = 5
@@ -26,9 +26,9 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path, cluster: str | No
     """
     from hpo.page.paper import write_paper
     from hpo.report.console import standard_error
-    from hpo.study.pending_stages import Ending
-    from hpo.study.records import alike_failures, all_fail_sentence, failures
-    from hpo.study.results import is_final
+    from hpo.study.recorded.records import alike_failures, all_fail_sentence, failures
+    from hpo.study.recorded.results import is_final
+    from hpo.study.running.pending_stages import Ending
 
     console = standard_error()
     match end.ending:
@@ -69,7 +69,7 @@ def _print_failures(
     """Print ``line``, which says why a stage has no score, the first traceback, and how to continue."""
     from hpo.report.console import standard_error
     from hpo.report.trial_tables import retry_line
-    from hpo.study.records import first_traceback
+    from hpo.study.recorded.records import first_traceback
 
     console = standard_error()
     console.print(line, soft_wrap=True)
@@ -89,9 +89,9 @@ def show_stages(
     from hpo.config.stages import SEARCH
     from hpo.report.console import print_table
     from hpo.report.trial_tables import importance_line
-    from hpo.study.edges import edge_lines
-    from hpo.study.results import stage_importance, stage_results
-    from hpo.study.verdict import verdict
+    from hpo.study.recorded.edges import edge_lines
+    from hpo.study.recorded.results import stage_importance, stage_results
+    from hpo.study.recorded.verdict import verdict
 
     for name in state.stages:
         tables = stage_results(plan, state, name, top=top)

@@ -26,7 +26,7 @@ def stop(
     from hpo.journal.results import stored_state
     from hpo.report.trial_tables import condition
     from hpo.study.folders import chosen_study
-    from hpo.study.stop_requests import request_stop_of_study, wait_for_end_of_study
+    from hpo.study.running.stop_requests import request_stop_of_study, wait_for_end_of_study
 
     study, _, trial = name.partition("/")
     folder = chosen_study(read_environment(), study)
@@ -42,7 +42,7 @@ def stop(
 
 def _stop_trial(folder: Path, name: str) -> None:
     from hpo.journal.trial_state import TrialStatus
-    from hpo.study.stop_requests import request_stop_of_trial, wait_for_end_of_trial
+    from hpo.study.running.stop_requests import request_stop_of_trial, wait_for_end_of_trial
 
     request_stop_of_trial(folder, name)
     typer.echo(f"{folder.name}/{name} is stopping", err=True)

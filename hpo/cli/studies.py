@@ -43,8 +43,8 @@ def resume(
     from hpo.api.resuming import resume as resume_study
     from hpo.cli.running import finish
     from hpo.config.environment import read_environment
-    from hpo.study.budget import typed_budget
     from hpo.study.folders import chosen_study
+    from hpo.study.running.budget import typed_budget
     from hpo.tasks.base.places import place_of
 
     budget = typed_budget(hours, until)
@@ -69,7 +69,7 @@ def sync(study: Annotated[str | None, _STUDY] = None) -> None:
     """
     from hpo.config.environment import read_environment, without_passwords
     from hpo.study.folders import chosen_study
-    from hpo.study.session import sync_study
+    from hpo.study.running.session import sync_study
     from hpo.tracking.follower import remarks_to
     from model.errors import UserError
 
@@ -99,7 +99,7 @@ def status(study: Annotated[str | None, _STUDY] = None) -> None:
     from hpo.journal.results import stored_state
     from hpo.report.trial_tables import status_lines
     from hpo.study.folders import chosen_study
-    from hpo.study.records import failures
+    from hpo.study.recorded.records import failures
 
     folder = chosen_study(read_environment(), study)
     state = stored_state(folder)
@@ -125,12 +125,12 @@ def best(
     from hpo.journal.results import stored_state
     from hpo.report.trial_tables import configuration_record, found_record
     from hpo.space.symbols import by_symbol
-    from hpo.study.edges import edge_record, edges
     from hpo.study.folders import chosen_study
     from hpo.study.plan import plan_of
-    from hpo.study.records import failures
-    from hpo.study.results import stage_importance
-    from hpo.study.verdict import verdict
+    from hpo.study.recorded.edges import edge_record, edges
+    from hpo.study.recorded.records import failures
+    from hpo.study.recorded.results import stage_importance
+    from hpo.study.recorded.verdict import verdict
     from hpo.tasks.base.registry import score_of
 
     folder = chosen_study(read_environment(), study)
@@ -185,8 +185,8 @@ def report(
     from hpo.journal.results import stored_state
     from hpo.study.folders import chosen_study
     from hpo.study.plan import plan_of
-    from hpo.study.session import move_data
-    from hpo.study.verdict import verdict
+    from hpo.study.recorded.verdict import verdict
+    from hpo.study.running.session import move_data
     from hpo.tasks.base.places import place_of
     from hpo.tracking.follower import remarks_to
 

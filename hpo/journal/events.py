@@ -160,7 +160,7 @@ class StageAsked(Event):
     start: Point = field(default_factory=dict)
     """Configuration to start from. Empty: the one that earlier stages found."""
     known: dict[str, Any] = field(default_factory=dict)
-    """Scores of an earlier study that a search learns from, as ``hpo.study.warm_start`` writes them."""
+    """Scores of an earlier study, as ``hpo.study.configurations.warm_start`` writes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

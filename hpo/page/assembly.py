@@ -24,11 +24,11 @@ from hpo.page.facts import (
 from hpo.page.rerun import commands, start_files, study_file_toml
 from hpo.page.study_page import AnalysesSection, ShownTable, StageSection, StudyPage, shown_table
 from hpo.report.html import explored, picture
-from hpo.study.edges import edge_lines
 from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan, plan_of
-from hpo.study.results import drawn_stage, stage_results
-from hpo.study.verdict import verdict
+from hpo.study.recorded.edges import edge_lines
+from hpo.study.recorded.results import drawn_stage, stage_results
+from hpo.study.recorded.verdict import verdict
 from hpo.tracking.runs import attached_pictures
 from model.errors import UserError
 from model.shell import shell_line

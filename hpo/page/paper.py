@@ -13,9 +13,9 @@ from hpo.journal.trial_state import TrialStatus
 from hpo.report.formats import duration, expected_score, value, values_tried
 from hpo.report.trial_tables import noise_sentence
 from hpo.space.symbols import by_symbol, symbol
-from hpo.study.finalists import undecided_in_words
+from hpo.study.configurations.finalists import undecided_in_words
 from hpo.study.plan import StudyPlan
-from hpo.study.verdict import Verdict, verdict
+from hpo.study.recorded.verdict import Verdict, verdict
 from hpo.tasks.base.splits import counted_items
 from model.errors import UserError
 from model.files import write_whole

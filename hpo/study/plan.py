@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from hpo.config.bounds import Bounds, with_bounds
 from hpo.config.environment import Environment
+from hpo.config.point_file import TypedPoints
 from hpo.config.stages import SEARCH, SearchStage
 from hpo.config.study_file import StudyFile, read_study_file
 from hpo.journal.events import StudyCreated
@@ -13,11 +15,9 @@ from hpo.journal.journal import stored_creation
 from hpo.journal.results import StudyState
 from hpo.schedule.tuner import Parallelism
 from hpo.space.space import Parameters
-from hpo.study.bounds import Bounds, with_bounds
 from hpo.study.devices import available_cpus, training_device
 from hpo.study.folders import found_place
 from hpo.study.measuring import chosen_precision, parallel_settings
-from hpo.study.point_file import TypedPoints
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation

@@ -13,7 +13,7 @@ from e2e.processes import is_running
 from waiting import wait_until
 
 from hpo.journal.events import StudyInterrupted, TrialFailed, TrialFinished, TrialReported, TrialStopped
-from hpo.study.stop_requests import StopRequests
+from hpo.study.running.stop_requests import StopRequests
 
 ROOT = Path(__file__).parents[2]
 ENDLESS_TASK = '''

@@ -10,7 +10,7 @@ from fuzz.cases import FUZZ, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpo.study.configuration import read_configuration
+from hpo.study.configurations.configuration import read_configuration
 from model.documents import parse_json, parse_toml
 from model.errors import ConfigError, UserError
 

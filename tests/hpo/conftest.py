@@ -9,7 +9,7 @@ from hpo.config.environment import Environment
 from hpo.journal.events import StageAsked, StageFinished, StageStarted, TrialAsked, TrialFinished
 from hpo.journal.results import StudyState
 from hpo.study.plan import StudyPlan, StudyRequest, make_plan
-from hpo.study.preparing import creation
+from hpo.study.running.preparing import creation
 from model.data.synthetic import write_synthetic
 
 STUDY_FILE = """

@@ -18,12 +18,12 @@ from hpo.api.launching import Launch, Prepared
 from hpo.api.options import Options, launch_of
 from hpo.api.study import Study
 from hpo.config.environment import Environment, read_environment
+from hpo.config.point_file import read_points
 from hpo.journal.events import BudgetSet, StageAsked, StageStarted
 from hpo.journal.journal import Journal
 from hpo.study.folders import study_folder
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, refuse_options_of_other_tasks
-from hpo.study.point_file import read_points
-from hpo.study.preparing import creation
+from hpo.study.running.preparing import creation
 from hpo.tasks.base.registry import load_study
 from hpo.tasks.calf.presentation.commands import COMMANDS
 

@@ -25,7 +25,7 @@ from hpo.journal.events import (
     TrialFailed,
     TrialFinished,
 )
-from hpo.study.pending_stages import ALL_FAIL
+from hpo.study.running.pending_stages import ALL_FAIL
 from model.errors import ConfigError, UserError
 
 SECRET = "Pl4nted-s3cret"

@@ -23,10 +23,10 @@ from hpo.journal.events import (
 from hpo.journal.journal import Journal
 from hpo.journal.results import stored_state
 from hpo.study.folders import study_folder
-from hpo.study.pending_stages import ALL_FAIL, SessionEnd
 from hpo.study.plan import StudyPlan
-from hpo.study.preparing import creation
-from hpo.study.records import alike_failures, all_fail_sentence, failures
+from hpo.study.recorded.records import alike_failures, all_fail_sentence, failures
+from hpo.study.running.pending_stages import ALL_FAIL, SessionEnd
+from hpo.study.running.preparing import creation
 from hpo.tracking.follower import FollowerReport
 from model.errors import UserError
 

@@ -29,10 +29,10 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal, stored_creation
 from hpo.journal.results import stored_state
-from hpo.study.catalogue import delete_study
 from hpo.study.folders import known_studies, require_free, study_folder
 from hpo.study.plan import StudyPlan
-from hpo.study.preparing import creation
+from hpo.study.recorded.catalogue import delete_study
+from hpo.study.running.preparing import creation
 from hpo.tracking.experiment import connect
 from hpo.tracking.store import make_store
 from hpo.trial.files import BEST, CHECKPOINT, ERROR, NEXT, PREVIOUS, trial_folder
@@ -173,7 +173,7 @@ def test_export_of_choices_that_are_texts_and_numbers(
         {"trial": "b", "param/k": 0.5},
         {"trial": "c", "param/k": None},
     ]
-    monkeypatch.setattr("hpo.study.records.trial_rows", lambda *_: rows)
+    monkeypatch.setattr("hpo.study.recorded.records.trial_rows", lambda *_: rows)
     monkeypatch.setenv("HPO_RUNS", str(environment.runs))
     file = environment.runs / f"trials.{ending}"
     export("one", file)

@@ -21,9 +21,9 @@ from hpo.journal.events import (
     TrialStopped,
 )
 from hpo.journal.results import StudyState
-from hpo.study.pending_stages import ALL_FAIL, SessionEnd
 from hpo.study.plan import StudyPlan
-from hpo.study.preparing import creation
+from hpo.study.running.pending_stages import ALL_FAIL, SessionEnd
+from hpo.study.running.preparing import creation
 from hpo.tasks.base.splits import SplitRef
 from hpo.tasks.calf.task import CalfTask
 from hpo.tracking.follower import FollowerReport

@@ -13,8 +13,8 @@ from hpo.journal.events import StageAsked, StageFinished, StageStarted
 from hpo.journal.trial_state import TrialStatus
 from hpo.page.facts import cost_table
 from hpo.page.paper import LATEX, MARKDOWN, methods_paragraph, write_paper
-from hpo.study.finalists import OWN
-from hpo.study.verdict import verdict
+from hpo.study.configurations.finalists import OWN
+from hpo.study.recorded.verdict import verdict
 from model.errors import UserError
 
 

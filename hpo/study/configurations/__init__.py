@@ -1,0 +1,1 @@
+"""Configurations that stages start from, try first, or compare."""

@@ -1,0 +1,1 @@
+"""Answers from recorded studies: tables, verdicts, comparisons, the catalogue and repeated trials."""

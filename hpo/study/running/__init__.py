@@ -1,0 +1,1 @@
+"""Sessions of a study: checks before the start, stages one after the other, stops."""
