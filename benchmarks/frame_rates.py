@@ -23,8 +23,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 
-from model.data.description import DatasetDescription, write_description
-from model.data.soccernet import HALVES, write_game, write_split
+from model.data.layout.description import DatasetDescription, write_description
+from model.data.layout.soccernet import HALVES, write_game, write_split
 from model.timeline import FrameRate, format_game_time
 
 RATES = (2.0, 25.0)
@@ -81,7 +81,7 @@ def _actions(half: int, random: np.random.Generator) -> list[dict[str, str]]:
 
 def cache(root: Path, folder: Path) -> None:
     """Copy both splits into an empty cache."""
-    from model.data.store import open_split
+    from model.data.stores.store import open_split
 
     for split in ("train", "valid"):
         open_split(root, features="ball", split=split, cache=folder)
@@ -95,7 +95,7 @@ def train(root: Path, folder: Path, sampler: str, chunks: int) -> None:
     from hpo.tasks.calf.settings import training_config, trial_config
     from hpo.tasks.calf.study_file import CalfStudy
     from hpo.tasks.calf.task import TASK
-    from model.data.store import open_split
+    from model.data.stores.store import open_split
     from model.training.outcomes import Validation
     from model.training.slot import Slot
 

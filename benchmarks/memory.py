@@ -17,10 +17,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import torch
 
-from model.data.description import builtin_description, write_description
+from model.data.layout.description import builtin_description, write_description
+from model.data.layout.soccernet import write_game, write_split
 from model.data.sampler import SamplerConfig
-from model.data.soccernet import write_game, write_split
-from model.data.store import open_split
+from model.data.stores.store import open_split
 from model.encoding import Zones
 from model.losses.complete import LossConfig
 from model.networks.calf_config import NetworkConfig

@@ -28,7 +28,7 @@ from main_job import our_step, paper_trial, validated
 from published import BATCH, Published
 
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
-from model.data.store import Store, open_split
+from model.data.stores.store import Store, open_split
 from model.data.synthetic import planted_zones_s, write_synthetic
 from model.precision import Precision
 from model.training.config import TrialConfig

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from model.data.chunks import Chunks, load_chunks
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.inference.stitching import stitch, tile
 from model.losses.complete import StackLoss
 from model.metrics.average_map import average_map

@@ -28,7 +28,7 @@ from whole_searches import (
     write_study_files,
 )
 
-from model.data.description import SPLITS
+from model.data.layout.description import SPLITS
 
 SOURCE_BUDGET = 12
 """Chunks of the first search, in its whole trainings."""

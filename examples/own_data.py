@@ -22,7 +22,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from model.data.annotation_files import read_annotations
+from model.data.labels.annotation_files import read_annotations
 from model.errors import DataError
 from model.timeline import annotated
 

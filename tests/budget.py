@@ -70,8 +70,8 @@ SHARES_S: dict[str, float] = {
     # Models in MLflow's format, each written and registered in a store.
     "tests/hpo/tracking/test_registration.py": 6.0,
     "tests/model/data/test_download.py": 12.0,
-    "tests/model/data/test_folders_as_found.py": 2.5,
-    "tests/model/data/test_rates.py": 2.0,
+    "tests/model/data/checks/test_folders_as_found.py": 2.5,
+    "tests/model/data/layout/test_rates.py": 2.0,
     # Videos are written and decoded.
     "tests/hpo/spotting/test_video.py": 2.5,
     "tests/hpo/spotting/test_videos.py": 8.0,

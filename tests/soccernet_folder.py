@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from model.data.check import CheckReport
-from model.data.description import builtin_description
-from model.data.store import Store, open_split
+from model.data.checks.check import CheckReport
+from model.data.layout.description import builtin_description
+from model.data.stores.store import Store, open_split
 
 V2 = builtin_description("soccernet-v2")
 V1_LABELS = ("soccer-ball", "y-card", "subs")

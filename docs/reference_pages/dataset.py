@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from model.data.description_table import HIGHEST_RATE, KEYS
+from model.data.layout.description_table import HIGHEST_RATE, KEYS
 from model.timeline import MOST_PARTS
 from reference_pages.markdown import code, table
 

@@ -153,7 +153,7 @@ def _ray(environment: Environment) -> str:
 
 def _data(folder: Path) -> str:
     from model.data.activitynet.check import is_activitynet
-    from model.data.description import read_description
+    from model.data.layout.description import read_description
 
     if folder.is_dir() and is_activitynet(folder):
         return f"{folder}, ActivityNet; {_all_files(folder)}"

@@ -12,7 +12,7 @@ from hpo.bench.setting import Setting
 from hpo.bench.trials import SAMPLER, batches, mixed_cohorts
 from model.data.chunks import ChunkSource, chunk_places
 from model.data.sampler import ChunkBatch
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.losses.forms import Matching
 from model.precision import Precision, compute_dtype, computing, precisions_of
 from model.training.config import TrialConfig

@@ -12,7 +12,7 @@ from hpo.bench.setting import Setting
 from hpo.tasks.base.splits import SplitRef
 from hpo.trial import in_training
 from hpo.trial.specification import TrialSpec
-from model.data.store import Store
+from model.data.stores.store import Store
 
 FAILING = (sys.executable, "-m", "hpo.bench.failing_device")
 NAME = "device assert"

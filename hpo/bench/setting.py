@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from model.data.store import Store, open_split
+from model.data.stores.store import Store, open_split
 from model.data.synthetic import write_synthetic
 
 GAMES = {"train": 2, "valid": 1, "test": 1}

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from hpo.bench.setting import Setting
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.training.benchmark import MIXED, bench_trials
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.slot import Slot

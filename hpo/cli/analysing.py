@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hpo.config.environment import Environment
     from hpo.spotting.trials import NamedTrial
     from hpo.tasks.base.splits import Progress
-    from model.data.store import Store
+    from model.data.stores.store import Store
     from model.weights.trained import TrainedNetwork
 
 
@@ -71,7 +71,7 @@ def analyse(
     from hpo.spotting.analysis_files import results_folder
     from hpo.spotting.trials import find_trial, trials_of_stage
     from hpo.study.devices import choose_device
-    from model.data.description import SPLITS
+    from model.data.layout.description import SPLITS
 
     if (weights is None) == (not run):
         got = "neither" if weights is None else "both"

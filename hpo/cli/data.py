@@ -63,8 +63,8 @@ def check(
     of ActivityNet for BMN. With --video, only lengths and rates of features and videos are compared.
     """
     from model.data.activitynet.check import is_activitynet
-    from model.data.check import check_dataset
-    from model.data.description import SPLITS
+    from model.data.checks.check import check_dataset
+    from model.data.layout.description import SPLITS
 
     if video:
         if games is not None:
@@ -100,7 +100,7 @@ def check(
 
 
 def _compare_with_videos(folder: Path, files: list[Path], features: str | None, labels: str | None) -> None:
-    from model.data.description import read_description
+    from model.data.layout.description import read_description
     from model.features.agreement import compare_with_videos
     from model.features.games import games_of_files, read_games
 
@@ -209,7 +209,7 @@ def synthetic(
 
     Their actions leave a known temporal context in the features.
     """
-    from model.data.description import SPLITS
+    from model.data.layout.description import SPLITS
     from model.data.synthetic import planted_zones_s, write_synthetic
 
     counts = games.split(",")

@@ -148,7 +148,7 @@ def evaluate(
     from hpo.spotting.weights import named_network
     from hpo.study.devices import choose_device
     from hpo.tasks.calf.data import open_for
-    from model.data.description import SPLITS
+    from model.data.layout.description import SPLITS
     from model.inference.evaluation import find_spots
     from model.metrics.average_map import score_spots
 

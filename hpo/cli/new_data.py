@@ -12,7 +12,7 @@ from model.shell import shell_line
 from model.wording import counted
 
 if TYPE_CHECKING:
-    from model.data.description import DatasetDescription
+    from model.data.layout.description import DatasetDescription
 
 STUDY_FILE = "study.toml"
 
@@ -51,9 +51,9 @@ def new(
     replaced; a dataset.toml without features, as hpo data labels writes it, gets them.
     """
     from hpo.tasks.calf.first_study import ZONE_UNITS, first_study
-    from model.data.description import DESCRIPTION_FILE, SPLITS
-    from model.data.spacing import label_files, most_within, seconds_of_parts, spacing
-    from model.data.survey import twins_notice
+    from model.data.checks.survey import twins_notice
+    from model.data.labels.spacing import label_files, most_within, seconds_of_parts, spacing
+    from model.data.layout.description import DESCRIPTION_FILE, SPLITS
     from model.files import write_whole
 
     if not folder.is_dir():
@@ -111,8 +111,8 @@ def _described(
     labels_file: str,
 ) -> Described:
     """Describe a folder from what was typed, and from its label and feature files."""
-    from model.data.description import write_description
-    from model.data.spacing import label_files, labels_in
+    from model.data.labels.spacing import label_files, labels_in
+    from model.data.layout.description import write_description
 
     found = labels_in(label_files(folder, labels_file))
     texts = _texts(classes, list(found), labels_file)
@@ -136,8 +136,8 @@ def _completed(folder: Path, rate: float | None, stems: Sequence[str] | None) ->
     Raises:
         DataError: The description has features, and others or a rate are given.
     """
-    from model.data.description import DESCRIPTION_FILE, parse_description, read_description
-    from model.data.description_text import description_document, text_with
+    from model.data.layout.description import DESCRIPTION_FILE, parse_description, read_description
+    from model.data.layout.description_text import description_document, text_with
     from model.files import write_whole
 
     file = folder / DESCRIPTION_FILE
@@ -160,7 +160,7 @@ def _existing(file: Path, fix: str) -> DataError:
 
 def _missing_features(label_files: Sequence[Path], stems: Sequence[str]) -> list[Path]:
     """Return the first feature file of each stem that the first game lacks."""
-    from model.data.soccernet import feature_parts
+    from model.data.layout.soccernet import feature_parts
 
     folders = [file.parent for file in label_files[:1]]
     return [
@@ -195,7 +195,7 @@ def _checked_rate(typed: float | None) -> float:
     Raises:
         ConfigError: There is none, or it is not one of features.
     """
-    from model.data.description_table import HIGHEST_RATE
+    from model.data.layout.description_table import HIGHEST_RATE
     from model.timeline import FrameRate
 
     if typed is None and not sys.stdin.isatty():
@@ -220,7 +220,7 @@ def _check_names(stems: Sequence[str], per_second: float) -> None:
     Raises:
         ConfigError: One of ``stems`` states another rate than ``per_second``.
     """
-    from model.data.rates import stated_rate
+    from model.data.layout.rates import stated_rate
 
     for stem in stems:
         stated = stated_rate(stem)
@@ -239,7 +239,7 @@ def _typed_stems(typed: str) -> list[str]:
     Raises:
         ConfigError: There are none, or one is the name of a file.
     """
-    from model.data.soccernet import part_and_stem
+    from model.data.layout.soccernet import part_and_stem
 
     stems = [stem.strip() for stem in typed.split(",") if stem.strip()]
     if not stems:
@@ -277,7 +277,7 @@ def _stems(folder: Path) -> list[str]:
     Raises:
         ConfigError: There are none.
     """
-    from model.data.soccernet import stems_below
+    from model.data.layout.soccernet import stems_below
 
     stems = stems_below(folder)
     if not stems:
@@ -297,8 +297,8 @@ def _description(
     labels_file: str,
     rate: float,
 ) -> "DatasetDescription":
-    from model.data.description import SPLITS, DatasetDescription
-    from model.data.description_text import classes_of_labels
+    from model.data.layout.description import SPLITS, DatasetDescription
+    from model.data.layout.description_text import classes_of_labels
     from model.timeline import FrameRate
 
     patterns = classes_of_labels(

@@ -92,7 +92,7 @@ def extract(
     """
     from hpo.config.environment import read_environment
     from hpo.report.console import standard_error
-    from model.data.description_text import description_document, labels_chosen
+    from model.data.layout.description_text import description_document, labels_chosen
     from model.features.extraction import Extraction, extract_games
     from model.features.games import games_of_files, read_games
     from model.features.pca import Pca
@@ -219,12 +219,12 @@ def labels(
     If lines cannot be used, the command lists them all and writes nothing. Labels of other
     parts are kept; those of the same parts are replaced, and a copy of their file is kept.
     """
-    from model.data.annotation_files import different_videos, read_annotations
-    from model.data.description import SPLITS
-    from model.data.description_text import changing, description_document
-    from model.data.label_writing import declare_classes, each_once, write_labels
-    from model.data.soccernet import stems_below
-    from model.data.split_lists import longer_lists
+    from model.data.labels.annotation_files import different_videos, read_annotations
+    from model.data.labels.label_writing import declare_classes, each_once, write_labels
+    from model.data.layout.description import SPLITS
+    from model.data.layout.description_text import changing, description_document
+    from model.data.layout.soccernet import stems_below
+    from model.data.layout.split_lists import longer_lists
 
     if game is not None and len(source) > 1:
         raise ConfigError(f"expected one --from FILE with --game, got {len(source)}")

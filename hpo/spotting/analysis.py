@@ -11,7 +11,7 @@ import torch
 
 from hpo.spotting.figures.timeline import GameTimeline
 from hpo.tasks.base.splits import Progress
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.inference.evaluation import find_segmentation, find_spots
 from model.losses.complete import LossConfig
 from model.metrics.average_map import LOOSE_TOLERANCES_S, average_map

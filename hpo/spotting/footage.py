@@ -10,10 +10,10 @@ import torch
 
 from hpo.spotting.cut_lists import Highlights
 from hpo.spotting.spotted_game import FeatureChoice, spot_game
-from model.data.description import read_description
-from model.data.label_file import read_actions
+from model.data.labels.label_file import read_actions
+from model.data.layout.description import read_description
 from model.data.single_game import GameFolder, soccernet_root
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.errors import ConfigError
 from model.inference.clips import (
     Clip,

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.metrics.average_map import LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S, AverageMap, SpottingScore
 from model.weights.trained import TrainedNetwork
 

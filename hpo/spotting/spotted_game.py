@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from model.data.description import builtin_description
+from model.data.layout.description import builtin_description
 from model.data.single_game import GameFolder, Wanted, open_game
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.errors import DataError
 from model.inference.evaluation import find_spots
 from model.spots import Spots, suppress

@@ -11,7 +11,7 @@ from hpo.spotting.analysis import busiest_game, timeline
 from hpo.spotting.figures.timeline import GameTimeline, networks_figure
 from hpo.spotting.trials import NamedTrial
 from hpo.tasks.base.splits import Progress
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.errors import ConfigError
 from model.inference.evaluation import find_spots
 from model.spots import suppress

@@ -14,7 +14,7 @@ from hpo.study.recorded.catalogue import identity_of
 from hpo.tasks.calf.data import open_for
 from hpo.tracking.runs import recorded_trial
 from hpo.trial.files import BEST, trial_folder
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.errors import DataError, UserError
 from model.shell import shell_line
 from model.training.config import TrainingConfig

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from model.data.sampler import ChunkBatch
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.memory import free_bytes, unless_out_of_memory
 
 RESIDENT_SHARE = 0.5

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.errors import ConfigError, DataError
 
 SamplerName = Literal["paper", "balanced"]

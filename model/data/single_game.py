@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.data.description import DESCRIPTION_FILE, DatasetDescription, read_description
-from model.data.feature_file import (
+from model.data.layout.description import DESCRIPTION_FILE, DatasetDescription, read_description
+from model.data.layout.feature_file import (
     FeatureFile,
     common_dtype,
     find_header,
@@ -19,9 +19,9 @@ from model.data.feature_file import (
     unusable_values,
     width_mismatches,
 )
-from model.data.rates import stated_rate
-from model.data.soccernet import feature_parts, stems_in
-from model.data.store import Half, Store
+from model.data.layout.rates import stated_rate
+from model.data.layout.soccernet import feature_parts, stems_in
+from model.data.stores.store import Half, Store
 from model.errors import DataError, Problem
 from model.recipe import Recipe
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.data.description import DatasetDescription
-from model.data.new_folder import begin, finish
-from model.data.soccernet import HALVES, write_game, write_split
+from model.data.layout.description import DatasetDescription
+from model.data.layout.new_folder import begin, finish
+from model.data.layout.soccernet import HALVES, write_game, write_split
 from model.errors import ConfigError
 from model.timeline import FrameRate, annotated
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from model.data.description_text import add_table, changing
-from model.data.soccernet import feature_parts, features_file
-from model.data.split_lists import list_games, list_of_split
+from model.data.layout.description_text import add_table, changing
+from model.data.layout.soccernet import feature_parts, features_file
+from model.data.layout.split_lists import list_games, list_of_split
 from model.errors import DataError, Problem
 from model.features.decoding import Gap, Video
 from model.features.games import GameVideo, declare_features, stem_of

@@ -7,9 +7,9 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from model.data.description import DESCRIPTION_FILE, SPLITS
-from model.data.description_text import add_table, description_document
-from model.data.game_lists import game_path
+from model.data.layout.description import DESCRIPTION_FILE, SPLITS
+from model.data.layout.description_text import add_table, description_document
+from model.data.layout.game_lists import game_path
 from model.documents import TableRow, decode_text, parse_table, read_limited
 from model.errors import ConfigError, DataError, Problem
 from model.recipe import Recipe

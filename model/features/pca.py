@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from model.data.feature_file import FeatureFile, read_header, row_blocks, unusable_values, width_mismatches
+from model.data.layout.feature_file import (
+    FeatureFile,
+    read_header,
+    row_blocks,
+    unusable_values,
+    width_mismatches,
+)
 from model.errors import DataError, Problem
 from model.files import write_whole
 

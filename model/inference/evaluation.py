@@ -10,7 +10,7 @@ import torch
 
 from model.data.chunks import Chunks, ChunkSource, sent_to
 from model.data.sampler import ChunkBatch
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.errors import DataError
 from model.inference.stitching import Tiling, stitch, stitch_segmentation, tile
 from model.losses.complete import LossConfig, StackLoss

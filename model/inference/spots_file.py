@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.data.description import LABELS, builtin_description
+from model.data.layout.description import LABELS, builtin_description
 from model.files import write_whole
 from model.spots import Spots
 from model.timeline import FrameRate, annotated

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.data.sampler import ChunkBatch
-from model.data.store import Half
+from model.data.stores.store import Half
 from model.spots import Spots
 
 

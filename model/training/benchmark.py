@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from model.data.store import Store, open_split
+from model.data.stores.store import Store, open_split
 from model.data.synthetic import planted_zones_s, write_synthetic
 from model.encoding import Zones
 from model.losses.complete import LossConfig

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from model.data.chunks import ChunkSource
 from model.data.sampler import ChunkSampler
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.precision import compute_dtype, computing
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.slot import Slot

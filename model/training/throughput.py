@@ -9,7 +9,7 @@ import torch
 
 from model.data.chunks import ChunkSource
 from model.data.sampler import ChunkBatch, ChunkSampler
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.memory import unless_out_of_memory
 from model.networks.stack import Stack, group_for_device
 from model.precision import Precision, compute_dtype, computing, precisions_of

@@ -12,7 +12,7 @@ import torch
 
 from model.data.chunks import ChunkSource
 from model.data.sampler import ChunkSampler
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.inference.evaluation import Evaluation, evaluate
 from model.memory import free_memory, unless_out_of_memory
 from model.networks.stack import Stack, StatisticsEstimate, group_for_device

@@ -9,7 +9,7 @@ import h5py
 import numpy.typing as npt
 import torch
 
-from model.data.description import LABELS, builtin_description
+from model.data.layout.description import LABELS, builtin_description
 from model.errors import DataError
 from model.networks.calf import CalfNetwork
 from model.shell import shell_line

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.encoding import Zones
 from model.errors import ConfigError, DataError, StorageError
 from model.inference.durations import NMS_WINDOW_S

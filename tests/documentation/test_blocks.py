@@ -14,8 +14,8 @@ from typed_commands import fault_of
 
 import hpo
 from hpo.tasks.base.registry import parse_study
-from model.data.description import parse_description
-from model.data.label_file import read_actions
+from model.data.labels.label_file import read_actions
+from model.data.layout.description import parse_description
 
 STAND_INS = {
     "N": "3",

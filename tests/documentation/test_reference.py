@@ -17,7 +17,7 @@ from reference_pages.journal import kinds
 import hpo
 from hpo.cli.main import app
 from hpo.tasks.base.registry import description_named, known_tasks
-from model.data.description_table import KEYS
+from model.data.layout.description_table import KEYS
 
 ROOT = Path(__file__).parents[2]
 VARIABLE = re.compile(r"(HPO|RAY|MLFLOW|MPL)[A-Z_]*[A-Z]|TMPDIR|PYTHONPATH|NO_PROXY")

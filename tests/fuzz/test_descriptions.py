@@ -8,7 +8,7 @@ from fuzz.cases import FUZZ, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.data.description import UnknownLabelError, read_description, write_description
+from model.data.layout.description import UnknownLabelError, read_description, write_description
 from model.documents import parse_toml
 from model.errors import DataError, UserError
 

@@ -10,7 +10,7 @@ from fuzz.cases import FUZZ, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.data.feature_file import FeatureFile, read_header, row_blocks, unusable_values
+from model.data.layout.feature_file import FeatureFile, read_header, row_blocks, unusable_values
 from model.errors import Problem, UserError
 
 HEADERS = (

@@ -10,9 +10,9 @@ from fuzz.cases import FUZZ, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.data.description import DatasetDescription, builtin_description
-from model.data.inspection import inspect_game
-from model.data.label_file import read_actions, read_labels
+from model.data.checks.inspection import inspect_game
+from model.data.labels.label_file import read_actions, read_labels
+from model.data.layout.description import DatasetDescription, builtin_description
 from model.errors import DataError, UserError
 from model.timeline import format_game_time
 

@@ -8,10 +8,10 @@ from fuzz.cases import FUZZ, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.data.description import builtin_description
-from model.data.inspection import inspect_game
-from model.data.soccernet import games_of_split
-from model.data.store import open_split
+from model.data.checks.inspection import inspect_game
+from model.data.layout.description import builtin_description
+from model.data.layout.soccernet import games_of_split
+from model.data.stores.store import open_split
 from model.documents import decode_text
 from model.errors import DataError, UserError
 

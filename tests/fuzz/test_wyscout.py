@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wyscout_files import all_events, all_matches
 
-from model.data.description import builtin_description
-from model.data.label_file import read_actions
-from model.data.soccernet import games_of_split
+from model.data.labels.label_file import read_actions
+from model.data.layout.description import builtin_description
+from model.data.layout.soccernet import games_of_split
 from model.data.wyscout import convert_wyscout
 from model.data.wyscout.files import DataFile
 from model.errors import DataError, UserError

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import oracles
 
-from model.data.store import Half, Store
+from model.data.stores.store import Half, Store
 from model.timeline import FrameRate
 
 

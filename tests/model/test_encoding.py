@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import encoding
-from model.data import distances
-from model.data.distances import action_distances
+from model.data.stores import distances
+from model.data.stores.distances import action_distances
 from model.encoding import Zones, spotting_targets, time_shift
 from model.errors import ConfigError
 from model.timeline import FrameRate

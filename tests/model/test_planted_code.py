@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from model.data.check import check_dataset
-from model.data.description import builtin_description, write_description
+from model.data.checks.check import check_dataset
+from model.data.layout.description import builtin_description, write_description
+from model.data.layout.soccernet import write_game, write_split
 from model.data.single_game import Wanted, find_game, open_game
-from model.data.soccernet import write_game, write_split
-from model.data.store import open_split, open_store
+from model.data.stores.store import open_split, open_store
 from model.errors import DataError
 from model.timeline import FrameRate
 from model.training.checkpoint import FORMAT, load_checkpoint

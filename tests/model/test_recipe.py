@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from model.data.description import parse_description
+from model.data.layout.description import parse_description
 from model.errors import ConfigError, DataError
 from model.recipe import Recipe
 

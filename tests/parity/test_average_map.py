@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 from parity.golden import Case, cases, files
 
-from model.data.description import DatasetDescription
-from model.data.label_file import read_actions
+from model.data.labels.label_file import read_actions
+from model.data.layout.description import DatasetDescription
 from model.metrics.average_map import (
     LOOSE_TOLERANCES_S,
     TIGHT_TOLERANCES_S,

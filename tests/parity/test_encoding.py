@@ -6,8 +6,8 @@ import torch
 from parity.golden import Case, cases
 from parity.published_step import target_rows
 
-from model.data.distances import action_distances
 from model.data.sampler import background_intervals
+from model.data.stores.distances import action_distances
 from model.encoding import time_shift
 from model.losses.segmentation import segmentation_loss_elements
 from model.timeline import NO_FUTURE

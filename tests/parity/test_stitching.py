@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from parity.golden import Case, cases
 
-from model.data.store import Half
+from model.data.stores.store import Half
 from model.inference.stitching import Tiling, stitch, tile
 from model.spots import Spots
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from hpo.report.figures.labels import wrapped
 from hpo.report.figures.style import colour, panels
-from model.data.distances import action_distances
+from model.data.stores.distances import action_distances
 from model.encoding import Zones, time_shift
 from model.losses.complete import LossConfig
 from model.losses.segmentation import segmentation_loss_elements

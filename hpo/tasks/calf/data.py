@@ -6,10 +6,10 @@ from pathlib import Path
 from hpo.config.environment import cache_folder
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.splits import DataRequest, Progress, RemoteSplit, SplitRef
-from model.data.description import DatasetDescription, read_description
-from model.data.remote import open_remote_split, remote_description
-from model.data.soccernet import real_folder
-from model.data.store import Store, open_split, open_store
+from model.data.layout.description import DatasetDescription, read_description
+from model.data.layout.soccernet import real_folder
+from model.data.stores.remote import open_remote_split, remote_description
+from model.data.stores.store import Store, open_split, open_store
 from model.errors import ConfigError, DataError
 from model.weights.trained import TrainedNetwork
 from model.wording import counted

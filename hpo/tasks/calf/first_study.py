@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from model.data.spacing import Spacing
+from model.data.labels.spacing import Spacing
 from model.timeline import FrameRate
 
 ZONE_UNITS = (-2, -1, 1, 2)

@@ -8,7 +8,7 @@ import torch
 
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.splits import Progress
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.errors import UserError
 from model.inference.evaluation import find_spots
 from model.metrics.resampling import draws_of_games, resampled_average_map

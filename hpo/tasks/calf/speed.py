@@ -4,7 +4,7 @@ import torch
 
 from hpo.tasks.base.task import TrialTime
 from model.data.sampler import ChunkSampler
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.inference.stitching import tile
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.throughput import measure_speed

@@ -36,9 +36,9 @@ from hpo.tasks.calf.speed import measure_trial_time
 from hpo.tasks.calf.stages import GridStage
 from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tasks.calf.zones import inherited_zones, zone_notices, zone_parameters
-from model.data.description import BUILTIN_NAMES
-from model.data.store import Store
-from model.data.survey import absent_class_notices
+from model.data.checks.survey import absent_class_notices
+from model.data.layout.description import BUILTIN_NAMES
+from model.data.stores.store import Store
 from model.inference.evaluation import find_spots
 from model.metrics.average_map import average_map
 from model.networks.calf import CalfNetwork

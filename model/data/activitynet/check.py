@@ -29,7 +29,7 @@ from model.data.activitynet.features import (
     scan_features,
 )
 from model.data.activitynet.selection import choose_listed, missing_features
-from model.data.description import DESCRIPTION_FILE
+from model.data.layout.description import DESCRIPTION_FILE
 from model.errors import ConfigError, DataError, Problem
 
 USED = ("training", "validation")

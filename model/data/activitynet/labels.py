@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model.data.distances import action_distances
+from model.data.stores.distances import action_distances
 
 BOUNDARY_POSITIONS = 3.0
 """Width of the region around a boundary that counts as boundary, in positions."""

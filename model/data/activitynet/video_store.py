@@ -24,7 +24,7 @@ from model.data.activitynet.features import (
 )
 from model.data.activitynet.selection import Chosen, Selection, choose_listed, select_videos
 from model.data.activitynet.split import VideoSplit
-from model.data.cache import cached_folder, check_space, fingerprint_of, sync, unusable
+from model.data.stores.cache import cached_folder, check_space, fingerprint_of, sync, unusable
 from model.documents import parse_json
 from model.errors import DataError, Problem
 from model.shell import shell_line

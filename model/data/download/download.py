@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.data.description import DESCRIPTION_FILE, SPLITS, write_description
 from model.data.download.client import RESUME_HINT, DownloadClient
 from model.data.download.request import DownloadRequest, make_request
 from model.data.download.verification import GameFiles, verify_game
-from model.data.feature_file import FeatureFile, width_mismatches
-from model.data.soccernet import games_of_split, write_split
+from model.data.layout.description import DESCRIPTION_FILE, SPLITS, write_description
+from model.data.layout.feature_file import FeatureFile, width_mismatches
+from model.data.layout.soccernet import games_of_split, write_split
 from model.errors import ConfigError, DataError, Problem
 from model.locks import LockHeldError, locked
 from model.wording import counted

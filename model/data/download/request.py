@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.data.description import (
+from model.data.layout.description import (
     DESCRIPTION_FILE,
     LABELS,
     SPLITS,
@@ -12,7 +12,7 @@ from model.data.description import (
     builtin_description,
     read_description,
 )
-from model.data.soccernet import HALVES
+from model.data.layout.soccernet import HALVES
 from model.errors import ConfigError
 
 PUBLISHED: Mapping[str, int | None] = {

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.data.checks.inspection import inspect_game
 from model.data.download.request import DownloadRequest
-from model.data.feature_file import FeatureFile, unusable_values
-from model.data.inspection import inspect_game
+from model.data.layout.feature_file import FeatureFile, unusable_values
 from model.errors import Problem
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.description import SPLITS
+from model.data.layout.description import SPLITS
 from model.documents import decode_text, read_limited
 from model.errors import DataError, Problem
 from model.wording import counted

@@ -15,9 +15,9 @@ from typer.testing import CliRunner, Result
 from hpo.cli.main import app
 from hpo.tasks.base.registry import load_study
 from hpo.tasks.calf.study_file import CalfStudy
-from model.data.check import check_dataset
-from model.data.description import read_description
-from model.data.description_text import add_table
+from model.data.checks.check import check_dataset
+from model.data.layout.description import read_description
+from model.data.layout.description_text import add_table
 from model.errors import ConfigError, DataError, UserError
 
 SCRIPT = Path(__file__).parents[3] / "examples" / "own_data.py"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hpo.config.study_file import StudyFile, first_points, space_of
 from hpo.tasks.base.registry import load_study, parse_study
-from model.data.description import builtin_description
+from model.data.layout.description import builtin_description
 from model.data.synthetic import planted_zones_s
 from model.documents import MAX_TOML_BYTES
 from model.errors import ConfigError

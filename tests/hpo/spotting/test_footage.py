@@ -1,7 +1,7 @@
 import pytest
 
 from hpo.spotting.footage import chosen_classes
-from model.data.description import builtin_description
+from model.data.layout.description import builtin_description
 from model.errors import ConfigError
 
 GOALS_AND_CARDS = ("goal", "card")

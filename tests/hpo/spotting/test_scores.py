@@ -12,7 +12,7 @@ from stores import small_store
 from weights.published_files import small_network
 
 from hpo.spotting.scores import absent_line, class_table, score_record, scored_tolerances, tolerance_table
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.metrics.average_map import TIGHT_TOLERANCES_S, SpottingScore, score_spots
 from model.timeline import FrameRate
 from model.weights.trained import TrainedNetwork

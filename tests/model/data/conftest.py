@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.data.description import builtin_description, write_description
-from model.data.soccernet import write_game, write_split
+from model.data.layout.description import builtin_description, write_description
+from model.data.layout.soccernet import write_game, write_split
 
 FRAMES = 300
 EACH_CLASS = (

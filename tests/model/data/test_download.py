@@ -15,11 +15,11 @@ import pytest
 from data.soccernet_server import SoccerNetServer, npy, running_server, v1_labels
 from waiting import wait_until
 
-from model.data.check import check_dataset
-from model.data.description import builtin_description, write_description
+from model.data.checks.check import check_dataset
 from model.data.download import DownloadReport, download_soccernet
 from model.data.download import worker as worker_module
 from model.data.download.client import fetch_error
+from model.data.layout.description import builtin_description, write_description
 from model.errors import ConfigError, DataError, UserError
 from model.locks import locked
 

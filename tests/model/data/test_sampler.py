@@ -8,7 +8,7 @@ from stores import small_store
 
 from model.data import sampler
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig, SamplerName
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.errors import ConfigError, DataError
 
 CHUNK, MARGIN = 40, 8

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.data.single_game import Wanted, find_game, game_name, half_in_memory, open_game, soccernet_root
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.errors import DataError
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate
 

@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from model.data.check import check_dataset
-from model.data.description import builtin_description, write_description
-from model.data.store import Store, open_split
+from model.data.checks.check import check_dataset
+from model.data.layout.description import builtin_description, write_description
+from model.data.stores.store import Store, open_split
 from model.data.synthetic import PLANTED_ZONES_S, planted_zones_s, write_synthetic
 from model.errors import ConfigError, DataError
 

@@ -8,7 +8,7 @@ from stores import small_store
 from torch import Tensor
 
 from model.data.chunks import ChunkSource, load_chunks
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.encoding import Zones
 from model.errors import DataError
 from model.inference import evaluation

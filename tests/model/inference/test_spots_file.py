@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from SoccerNet.Evaluation.ActionSpotting import evaluate
 from SoccerNet.Evaluation.utils import EVENT_DICTIONARY_V1, EVENT_DICTIONARY_V2
 
-from model.data.description import DatasetDescription, builtin_description, parse_description
+from model.data.layout.description import DatasetDescription, builtin_description, parse_description
 from model.inference.spots_file import label_texts, write_spots
 from model.spots import Spots
 from model.timeline import FrameRate

@@ -3,7 +3,7 @@ import oracles
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model.data.store import Half
+from model.data.stores.store import Half
 from model.errors import ConfigError
 from model.inference.stitching import Tiling, stitch, stitch_segmentation, tile
 from model.networks.calf_config import NetworkConfig

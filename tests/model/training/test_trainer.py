@@ -22,7 +22,7 @@ from training.trials import (
 
 from model.data.chunks import Chunks, ChunkSource, load_chunks
 from model.data.sampler import ChunkBatch, ChunkSampler
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.config import TrialConfig
 from model.training.outcomes import DivergedError

@@ -7,7 +7,7 @@ import torch
 from stores import small_store
 
 from model.data.sampler import SamplerConfig
-from model.data.store import Store
+from model.data.stores.store import Store
 from model.encoding import Zones
 from model.losses.complete import LossConfig
 from model.networks.calf_config import NetworkConfig

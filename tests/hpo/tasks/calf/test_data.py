@@ -18,7 +18,7 @@ from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tasks.calf.task import TASK
 from hpo.tasks.calf.tried_lines import tried_lines
 from hpo.tasks.calf.zones import inherited_zones
-from model.data.description_text import add_table
+from model.data.layout.description_text import add_table
 from model.errors import ConfigError, DataError
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import NetworkConfig

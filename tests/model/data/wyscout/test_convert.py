@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.data.description import builtin_description, read_description, write_description
-from model.data.label_file import read_actions
-from model.data.soccernet import games_of_split
+from model.data.labels.label_file import read_actions
+from model.data.layout.description import builtin_description, read_description, write_description
+from model.data.layout.soccernet import games_of_split
 from model.data.wyscout import convert_wyscout
 from model.errors import DataError
 

@@ -9,7 +9,7 @@ import jaxtyping
 import pytest
 from wyscout_files import all_matches
 
-from model.data.description import SPLITS, builtin_description
+from model.data.layout.description import SPLITS, builtin_description
 from model.data.wyscout.events import EventReader, MatchEvents
 from model.data.wyscout.features import half_frames, match_features
 from model.data.wyscout.files import competition_files

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.data.description import SPLITS
+from model.data.layout.description import SPLITS
 from model.data.wyscout.splits import choose_splits
 from model.errors import DataError
 

@@ -1,0 +1,1 @@
+"""Checks of data folders: everything that is wrong, missing or repeated."""

@@ -1,0 +1,1 @@
+"""Data folders: their description, lists of games, feature files and names."""

@@ -1,0 +1,1 @@
+"""Memory-mapped stores of splits, how they are built, cached and fetched."""
