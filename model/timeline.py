@@ -32,6 +32,10 @@ class FrameRate:
         if not 0 < self.per_second < float("inf"):
             raise ConfigError(f"frame rate must be a positive number per second, got {self.per_second}")
 
+    def __str__(self) -> str:
+        """Return the rate in words, such as ``2 frames per second``."""
+        return f"{self.per_second:g} {'frame' if self.per_second == 1 else 'frames'} per second"
+
     def to_frames(self, duration_s: float) -> int:
         """Round a duration of ``duration_s`` seconds to the nearest whole number of frames."""
         return round(duration_s * self.per_second)

@@ -9,6 +9,7 @@ from hpo.api.watching import ReadingProgress
 from hpo.cli.launching import two_counts
 from model.errors import ConfigError, DataError
 from model.shell import shell_line
+from model.timeline import FrameRate
 from model.wording import counted
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def check(
     typer.echo(f"data set {report.labels}")
     _show_counts(report.games, report.actions, report.frames, next(iter(report.rates.values())))
     for stem, dims in report.dims.items():
-        typer.echo(f"features {stem}: {dims} dimensions, {report.rates[stem]:g} frames per second")
+        typer.echo(f"features {stem}: {dims} dimensions, {FrameRate(report.rates[stem])}")
     for notice in report.notices:
         typer.echo(f"note: {notice}")
     _show_problems(report.problems, folder)

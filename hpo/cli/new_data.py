@@ -76,10 +76,7 @@ def new(
     write()
     text = study.toml(dataset=description.name, most_actions=most)
     write_whole(folder / STUDY_FILE, text.encode())
-    typer.echo(
-        f"{folder / DESCRIPTION_FILE}: {counted(len(files), 'label file')}, "
-        f"{frame_rate.per_second:g} frames per second"
-    )
+    typer.echo(f"{folder / DESCRIPTION_FILE}: {counted(len(files), 'label file')}, {frame_rate}")
     for label, own in between.items():
         unit = study.units_s[label]
         zones = " ".join(f"{factor * unit:g}" for factor in ZONE_UNITS)

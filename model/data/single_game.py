@@ -243,8 +243,7 @@ def _widths(headers: dict[int, FeatureFile | Problem]) -> list[int]:
 def _check_rate(stem: str, found: FrameRate | None, expected: FrameRate) -> None:
     if found is not None and found != expected:
         raise DataError(
-            f"features {stem} have {found.per_second:g} frames per second, the network was trained at "
-            f"{expected.per_second:g}",
+            f"features {stem} have {found}, the network was trained at {expected.per_second:g}",
             fix="give features of that rate; if the rate is declared wrongly, correct it in "
             f"{DESCRIPTION_FILE}",
         )

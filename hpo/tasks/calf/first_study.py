@@ -6,6 +6,7 @@ from statistics import median
 
 from model.data.labels.spacing import Spacing
 from model.timeline import FrameRate
+from model.wording import counted
 
 ZONE_UNITS = (-2, -1, 1, 2)
 """Zones of a class, K1 to K4, in units."""
@@ -59,6 +60,7 @@ class FirstStudy:
         )
         # A line break in a name would end the comment.
         shown = "".join(character if character.isprintable() else " " for character in dataset)
+        most = counted(most_actions, "action")
         return f"""# First study file for {shown}. All durations are in seconds and follow from the
 # spacing of the actions; they are starting points, not results. All else is as in calf.toml.
 
@@ -66,7 +68,7 @@ task = "calf"
 
 [network]
 chunk_s = {_s(_CHUNK_UNITS * unit)}
-predictions = {max(_LEAST_PREDICTIONS, most_actions)}  # no chunk has more than {most_actions} actions
+predictions = {max(_LEAST_PREDICTIONS, most_actions)}  # no chunk has more than {most}
 
 [training]
 epochs = 100
@@ -123,9 +125,13 @@ def first_study(spacing: Mapping[str, Spacing], part_s: float | None, frame_rate
 
 def _origin(own: Spacing, part_s: float | None) -> str:
     if own.gap_s is not None:
-        return f"75 % of the gaps between its {own.actions} actions are at least {own.gap_s:.3g} s long"
-    source = f"most parts last {part_s:.3g} s or longer" if part_s else "the paper's narrowest zones"
+        return f"75 % of the gaps between its {own.actions} actions are at least {_about(own.gap_s)} long"
+    source = f"most parts last {_about(part_s)} or longer" if part_s else "the paper's narrowest zones"
     return f"no part has two of these actions; {source}"
+
+
+def _about(seconds: float) -> str:
+    return f"{float(f'{seconds:.3g}'):,g} s"
 
 
 def _rounded(seconds: float) -> float:

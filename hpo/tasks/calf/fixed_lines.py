@@ -11,8 +11,7 @@ from model.timeline import FrameRate
 def fixed_lines(study: CalfStudy, classes: Sequence[str], frame_rate: FrameRate) -> list[str]:
     """Describe chunk, margin, score and the zones of every class in seconds, each with its origin."""
     network, training, default = study.network, study.training, CalfStudy.model_fields["zones_s"].default
-    rate = f"{frame_rate.per_second:g} frames per second"
-    chunk = f"chunk {network.chunk_s:g} s ({frame_rate.to_frames(network.chunk_s)} frames at {rate})"
+    chunk = f"chunk {network.chunk_s:g} s ({frame_rate.to_frames(network.chunk_s)} frames at {frame_rate})"
     margin = f"margin {training.action_margin_s:g} s, {network.predictions} spots per chunk (study file)"
     lines = [f"fixed     {chunk}, {margin}", f"scored    {_scoring(study.scoring)} (study file)"]
     for name in classes:

@@ -95,17 +95,16 @@ def symmetric_points(values_s: Sequence[float], frame_rate: FrameRate) -> list[Z
 def _distinct(
     points: Sequence[tuple[int, int, int, int]], frame_rate: FrameRate, rule: str
 ) -> list[ZoneFrames]:
-    rate = f"{frame_rate.per_second:g} frames per second"
     if not points:
         raise ConfigError(
-            f"expected a point of the grid that satisfies {rule} at {rate}, got none",
+            f"expected a point of the grid that satisfies {rule} at {frame_rate}, got none",
             fix=f"use values of {frame_rate.to_seconds(1):g} s or more that differ by as much",
         )
     farthest = max(max(-k1, k4) for k1, _, _, k4 in points)
     if farthest > FARTHEST:
         raise ConfigError(
             f"expected values of the grid at most {frame_rate.to_seconds(FARTHEST):g} s from the action "
-            f"at {rate}, got {frame_rate.to_seconds(farthest):g} s",
+            f"at {frame_rate}, got {frame_rate.to_seconds(farthest):g} s",
             fix="use smaller values",
         )
     return [(float(a), float(b), float(c), float(d)) for a, b, c, d in dict.fromkeys(points)]

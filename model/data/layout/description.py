@@ -114,7 +114,7 @@ class DatasetDescription:
         if declared is None and known is not None and self.frame_rate not in (None, known):
             assert self.frame_rate is not None
             raise DataError(
-                f"features {stem} have {known.per_second:g} frames per second, but {DESCRIPTION_FILE} says "
+                f"features {stem} have {known}, but {DESCRIPTION_FILE} says "
                 f"frame_rate = {self.frame_rate.per_second:g}",
                 fix=f'declare the rate of these features: [features] NAME = {{ stem = "{stem}", '
                 f"frame_rate = {known.per_second:g} }}",

@@ -146,8 +146,8 @@ def far_longer(halves: Sequence[HalfLength], rate: FrameRate) -> str | None:
     end = "it has no action" if last_s is None else f"its last action is at {last_s / 60:.1f} min"
     return (
         f"{len(longer)} of {len(halves)} halves are far longer than the same part of other games, the first: "
-        f"{first.name}, {rate.to_seconds(first.frames) / 60:.1f} min at {rate.per_second:g} frames per "
-        f"second (median {usual_s / 60:.1f} min; {end}); if these features have another rate, extract them "
+        f"{first.name}, {rate.to_seconds(first.frames) / 60:.1f} min at {rate} "
+        f"(median {usual_s / 60:.1f} min; {end}); if these features have another rate, extract them "
         f"again at {rate.per_second:g} per second"
     )
 
@@ -167,7 +167,7 @@ def _text(
     fitting: str | None,
 ) -> str:
     return (
-        f"{len(doubted)} of {len(halves)} halves {what} at {rate.per_second:g} frames per second "
+        f"{len(doubted)} of {len(halves)} halves {what} at {rate} "
         f"(median {_median_min(doubted, rate):.1f} min); {fitting}"
     )
 

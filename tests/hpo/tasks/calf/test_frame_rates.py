@@ -161,7 +161,7 @@ def test_zones_wider_than_the_stored_distances_are_refused_with_the_limit_in_sec
         (
             1.0,
             {"mode": "symmetric", "symmetric_s": [0.4]},
-            "K1 = 2 K2 = -2 K3 = -K4 at 1 frames",
+            "K1 = 2 K2 = -2 K3 = -K4 at 1 frame per",
             "symmetric_s",
         ),
         (1.0, {"grid": {"default": {}, "card": {"K3_s": [0.4], "K4_s": [5]}}}, "got none", "grid.card"),
