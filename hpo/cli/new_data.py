@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -87,7 +87,7 @@ def new(
     missing = [f"{split}.txt" for split in SPLITS if not (folder / f"{split}.txt").is_file()]
     if missing:
         typer.echo(f"missing: {', '.join(missing)}, which list the games of a split, one folder a line")
-    for file in _missing_features(files, list(description.features.values())):
+    for file in _missing_features(files, description.labels_file, list(description.features.values())):
         typer.echo(f"missing: features; of part 1 of this game: {file}, an array (frames, dimensions)")
     typer.echo(f"next: {shell_line('hpo', 'data', 'check', folder)}")
     several = ("--features", list(description.features)[-1]) if len(description.features) > 1 else ()
@@ -155,14 +155,14 @@ def _existing(file: Path, fix: str) -> DataError:
     return DataError("the file exists already and is not replaced", file=file, fix=fix)
 
 
-def _missing_features(label_files: Sequence[Path], stems: Sequence[str]) -> list[Path]:
+def _missing_features(label_files: Sequence[Path], labels_file: str, stems: Sequence[str]) -> list[Path]:
     """Return the first feature file of each stem that the first game lacks."""
-    from model.data.layout.soccernet import feature_parts
+    from model.data.layout.soccernet import feature_name, feature_parts
 
-    folders = [file.parent for file in label_files[:1]]
-    return [
-        folder / f"1_{stem}.npy" for folder in folders for stem in stems if not feature_parts(folder, stem)
-    ]
+    # The name of the label file may have folders of its own, below that of the game.
+    folders = [file.parents[len(PurePath(labels_file).parts) - 1] for file in label_files[:1]]
+    lacking = ((folder, stem) for folder in folders for stem in stems if not feature_parts(folder, stem))
+    return [folder / feature_name(1, stem) for folder, stem in lacking]
 
 
 def _texts(typed: str | None, found: Sequence[str], labels_file: str) -> list[str]:

@@ -20,7 +20,7 @@ from model.data.layout.feature_file import (
     width_mismatches,
 )
 from model.data.layout.rates import stated_rate
-from model.data.layout.soccernet import feature_parts, stems_in
+from model.data.layout.soccernet import feature_name, feature_parts, stems_in
 from model.data.stores.store import Half, Store
 from model.errors import DataError, Problem
 from model.recipe import Recipe
@@ -207,7 +207,7 @@ def _game(
 def _headers(folder: Path, stem: str, parts: tuple[int, ...] | None) -> dict[int, FeatureFile | Problem]:
     headers: dict[int, FeatureFile | Problem] = {}
     for number in parts or feature_parts(folder, stem):
-        file = folder / f"{number}_{stem}.npy"
+        file = folder / feature_name(number, stem)
         header = find_header(file) or Problem(str(file), "", "missing")
         if isinstance(header, Problem) or header.frames:
             headers[number] = header

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from model.data.layout.soccernet import feature_name
 from model.documents import parse_json
 from model.errors import DataError
 from model.features.decoding import Gap, Video, frames_from
@@ -60,7 +61,7 @@ class PartFile:
     @property
     def path(self) -> Path:
         """The finished features."""
-        return self.folder / f"{self.number}_{self.stem}.npy"
+        return self.folder / feature_name(self.number, self.stem)
 
     @property
     def source_file(self) -> Path:

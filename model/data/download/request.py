@@ -12,7 +12,7 @@ from model.data.layout.description import (
     builtin_description,
     read_description,
 )
-from model.data.layout.soccernet import HALVES
+from model.data.layout.soccernet import HALVES, feature_name
 from model.errors import ConfigError
 
 PUBLISHED: Mapping[str, int | None] = {
@@ -52,7 +52,7 @@ class DownloadRequest:
     @property
     def feature_files(self) -> tuple[str, ...]:
         """Names of the feature files of a game."""
-        return tuple(f"{half}_{self.stem}.npy" for half in HALVES)
+        return tuple(feature_name(half, self.stem) for half in HALVES)
 
     @property
     def files(self) -> tuple[str, ...]:

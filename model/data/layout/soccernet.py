@@ -24,9 +24,14 @@ HALVES = (1, 2)
 _FEATURE_FILE = re.compile(rf"({PART})_(.+)\.npy", re.DOTALL)
 
 
+def feature_name(part: int, stem: str) -> str:
+    """Return the name of the feature file of a part (half) of a game, such as ``1_X.npy``."""
+    return f"{part}_{stem}.npy"
+
+
 def features_file(root: Path, game: str, *, half: int, stem: str) -> Path:
     """Return the path of the feature file of one half."""
-    return root / game / f"{half}_{stem}.npy"
+    return root / game / feature_name(half, stem)
 
 
 def real_folder(root: Path, game: str) -> str:

@@ -14,7 +14,7 @@ from model.data.layout.description import (
     builtin_description,
     read_description,
 )
-from model.data.layout.soccernet import HALVES, features_file, first_games, games_of_split
+from model.data.layout.soccernet import HALVES, feature_name, features_file, first_games, games_of_split
 from model.data.stores.copying import FolderCopy
 from model.data.stores.store import Store, open_split
 from model.errors import DataError
@@ -110,7 +110,7 @@ def _has_labels(copy: FolderCopy, description: DatasetDescription) -> bool:
 def _files_of(games: Sequence[str], description: DatasetDescription, stem: str) -> list[str]:
     # Games of SoccerNet have two halves; of other data, files of more parts are asked for and may be absent.
     parts = HALVES if description.name in BUILTIN_NAMES else range(1, 1 + (description.parts or _FIRST_PARTS))
-    names = [*(f"{half}_{stem}.npy" for half in parts), description.labels_file]
+    names = [*(feature_name(part, stem) for part in parts), description.labels_file]
     return [f"{game}/{name}" for game in games for name in names]
 
 
@@ -120,4 +120,4 @@ def _more_parts(root: Path, games: Sequence[str], description: DatasetDescriptio
         return []
     long = [game for game in games if features_file(root, game, half=_FIRST_PARTS, stem=stem).is_file()]
     further = range(_FIRST_PARTS + 1, MOST_PARTS + 1)
-    return [f"{game}/{half}_{stem}.npy" for game in long for half in further]
+    return [f"{game}/{feature_name(part, stem)}" for game in long for part in further]

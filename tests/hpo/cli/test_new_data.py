@@ -236,6 +236,18 @@ def test_labels_that_give_the_same_class_name_are_refused(tmp_path: Path) -> Non
     assert description.patterns == {"goal": ("Goal", "goal")} and description.class_of("goal?") is None
 
 
+def test_features_belong_beside_the_folder_of_a_label_file_that_has_one(handball: Path) -> None:
+    for name in ("a", "b", "c"):
+        folder = handball / "games" / name
+        (folder / "by-hand").mkdir()
+        (folder / "Labels.json").rename(folder / "by-hand" / "L.json")
+        (folder / "1_VIDEO.npy").unlink()
+    done = new(handball, "--rate", "5", "--labels-file", "by-hand/L.json", "--features", "VIDEO")
+    assert done.exit_code == 0, done.output
+    first = handball / "games" / "a" / "1_VIDEO.npy"
+    assert f"missing: features; of part 1 of this game: {first}" in done.output.replace("\n", "")
+
+
 def script(*words: str | Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, SCRIPT, *words], capture_output=True, text=True, check=False, cwd=SCRIPT.parents[1]
