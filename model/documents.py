@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from sys import intern
-from typing import Any
+from typing import Any, TypeGuard
 
 MAX_TOML_BYTES = 256 << 10
 """Largest TOML file that is read, in bytes; a settings file has a page or two."""
@@ -23,6 +23,11 @@ _LARGEST = 1 << 63
 _DIGITS_OF_64_BITS = 19
 # The parser's time grows with the square of the parts of a dotted key: 30,000 take a quarter of a minute.
 _DOTS_A_LINE = 1000
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value of a document is a number; true and false are not numbers."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def read_limited(file: Path, max_bytes: int) -> bytes:

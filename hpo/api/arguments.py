@@ -10,6 +10,7 @@ import numpy as np
 from hpo.config.limits import LARGEST_SEED
 from hpo.config.point_file import TypedPoints, read_points
 from hpo.config.stages import SEARCH
+from model.documents import is_number
 from model.errors import ConfigError
 
 _OF_A_SEARCH = ("warm_start", "points", "space")
@@ -49,7 +50,7 @@ def check_session(given: Mapping[str, Any]) -> None:
         ConfigError: One cannot be used.
     """
     hours, until, notify, callbacks = (given[name] for name in ("hours", "until", "notify", "callbacks"))
-    if hours is not None and (isinstance(hours, bool) or not isinstance(hours, int | float)):
+    if hours is not None and not is_number(hours):
         raise ConfigError(f"expected hours as a number, got {hours!r:.60}")
     if until is not None and not isinstance(until, str):
         raise ConfigError(f'expected until as a text such as "18:00", got {until!r:.60}')

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from model.documents import is_number
 from model.training.schedule import TrainingSchedule
 
 VALIDATIONS = 20
@@ -24,11 +25,6 @@ def broken_rule(message: str) -> PydanticCustomError:
     return PydanticCustomError("broken_rule", "{message}", {"message": message})
 
 
-def is_number(value: object) -> bool:
-    """Return whether ``value`` is a number; true and false are not numbers."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _number(value: object) -> object:
     if not is_number(value):
         raise expected("a number")
@@ -45,7 +41,7 @@ def _number_or_text(value: object) -> object:
 
 
 def _seconds(value: object) -> object:
-    if isinstance(value, int | float) and is_number(value) and abs(value) <= LONGEST_S:
+    if is_number(value) and abs(value) <= LONGEST_S:
         return value
     raise expected("a number of seconds, at most 86400 (one day)")
 

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from hpo.config.sections import NumberOrText, Section, broken_rule, expected, is_number
+from hpo.config.sections import NumberOrText, Section, broken_rule, expected
 from hpo.space.parameters import (
     ChoiceParameter,
     Condition,
@@ -25,6 +25,7 @@ from hpo.space.parameters import (
     Value,
 )
 from hpo.space.space import Space
+from model.documents import is_number
 from model.errors import ConfigError
 from model.training.schedule import TrainingSchedule
 

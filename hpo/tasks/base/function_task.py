@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import create_model, model_validator
 
-from hpo.config.sections import NumberOrText, Section, is_number
+from hpo.config.sections import NumberOrText, Section
 from hpo.config.stages import SEARCH, FinalStage, SearchStage, Stages
 from hpo.config.study_file import StudyFile, validate_study
 from hpo.space.space import Parameters
@@ -23,6 +23,7 @@ from hpo.tasks.base.function_run import (
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import Task
+from model.documents import is_number
 from model.errors import ConfigError, DataError
 
 if TYPE_CHECKING:

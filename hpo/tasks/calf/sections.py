@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from hpo.config.sections import LONGEST_S, Section, Training, broken_rule, expected, is_number
+from hpo.config.sections import LONGEST_S, Section, Training, broken_rule, expected
+from model.documents import is_number
 from model.losses.forms import Matching, SegmentationForm
 
 
 def _tolerance_or_seconds(value: object) -> object:
-    if value == "tolerance" or (
-        isinstance(value, int | float) and is_number(value) and 0 < value <= LONGEST_S
-    ):
+    if value == "tolerance" or (is_number(value) and 0 < value <= LONGEST_S):
         return value
     raise expected('"tolerance" or a number of seconds above 0, at most 86400 (one day)')
 
@@ -31,7 +30,7 @@ def _named_or_widths(value: object) -> object:
 
 
 def _reestimated_or_share(value: object) -> object:
-    if value == "re-estimated" or (isinstance(value, int | float) and is_number(value) and 0 < value <= 1):
+    if value == "re-estimated" or (is_number(value) and 0 < value <= 1):
         return value
     raise expected('"re-estimated" or a number above 0, at most 1')
 

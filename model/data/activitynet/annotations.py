@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.data.activitynet.texts import read_text, reason_of, shortened
-from model.documents import parse_json_with_faults
+from model.documents import is_number, parse_json_with_faults
 from model.errors import DataError, Problem
 from model.files import path_fault
 
@@ -302,7 +302,7 @@ class _EntryReader:
 
     @staticmethod
     def _is_sound(number: Any, *, least: float) -> bool:
-        return _is_number(number) and least <= number <= _LARGEST
+        return _is_finite(number) and least <= number <= _LARGEST
 
     def _report(self, place: str, message: str) -> None:
         self.problems.append(Problem(self._file, f"{self._row.name}{place}", message))
@@ -327,7 +327,7 @@ class _EntryReader:
 
 def _segment_fault(segment: Any, end_s: float) -> str | None:
     """Return what is wrong with a segment of a video that ends at ``end_s``."""
-    if not (isinstance(segment, list) and len(segment) == 2 and all(map(_is_number, segment))):
+    if not (isinstance(segment, list) and len(segment) == 2 and all(map(_is_finite, segment))):
         return f"expected a segment [start, end] in seconds, got {segment!r:.60}"
     start, end = segment
     if start > end:
@@ -342,8 +342,8 @@ def _segment_fault(segment: Any, end_s: float) -> str | None:
     return None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_finite(value: Any) -> bool:
+    return is_number(value) and math.isfinite(value)
 
 
 def past_end_s(video: Video) -> npt.NDArray[np.float64]:

@@ -1,7 +1,6 @@
 """Class scores of whole videos, in the format of the file published for ActivityNet detection."""
 
 import json
-import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.data.activitynet.texts import read_text, reason_of, shortened
-from model.documents import parse_json_with_faults
+from model.documents import is_number, parse_json_with_faults
 from model.errors import DataError, Problem
 from model.files import write_whole
 from model.wording import counted
@@ -100,11 +99,5 @@ def _is_row(row: Any, length: int) -> bool:
     return (
         isinstance(row, list)
         and len(row) == length
-        and all(
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and math.isfinite(value)
-            and 0 <= value <= 1
-            for value in row
-        )
+        and all(is_number(value) and 0 <= value <= 1 for value in row)
     )

@@ -16,7 +16,7 @@ from typing import Any, TypeGuard
 from model.data.labels.annotation_line import AnnotationLine
 from model.data.labels.clocks import APART_S
 from model.data.layout.rates import LATE_S
-from model.documents import parse_json
+from model.documents import is_number, parse_json
 from model.timeline import PART, parse_game_time
 
 _MEDIA = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".mpg", ".mpeg", ".ts", ".m4v", ".npy", ".parquet")
@@ -137,7 +137,7 @@ def _rate(video: dict[str, Any], path: str, otherwise: float | None) -> float:
 
 
 def _is_positive(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    return is_number(value) and 0 < value < math.inf
 
 
 def _needs_rate(event: Any) -> bool:
@@ -253,8 +253,8 @@ def _number(value: object, name: str) -> float:
     Raises:
         ValueError: It is none.
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    is_text = isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", value)
-    if not (is_number or is_text) or float(value) < 0:  # type: ignore[arg-type]
-        raise ValueError(f"{name} is {value!r:.60} (expected a number from 0)")
-    return float(value)  # type: ignore[arg-type]
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", value):
+        return float(value)
+    if is_number(value) and value >= 0:
+        return float(value)
+    raise ValueError(f"{name} is {value!r:.60} (expected a number from 0)")

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from model.documents import is_number
 from model.errors import DataError, Problem
 from model.files import path_fault
 from model.recipe import Recipe
@@ -172,7 +173,7 @@ class DescriptionTable:
         return {name: self._inside(f"splits.{name}", path) for name, path in table.items()}
 
     def _rate(self, place: str, value: object) -> float:
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= HIGHEST_RATE:
+        if is_number(value) and 0 < value <= HIGHEST_RATE:
             return float(value)
         self._add(
             place, f"expected frames per second above 0 and at most {HIGHEST_RATE:g}, got {value!r:.60}"

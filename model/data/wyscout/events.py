@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from model.data.wyscout.files import DataFile
 from model.data.wyscout.json_stream import read_elements
 from model.data.wyscout.vocabulary import CARDS, EVENT_TYPES, GOAL, NEUTRAL_TAGS, OWN_GOAL, SUB_EVENTS
+from model.documents import is_number
 from model.errors import Problem
 
 NO_SUB_EVENT = -1
@@ -182,7 +183,7 @@ def identifier(record: Mapping[str, Any], key: str) -> int:
 
 
 def _second(value: object) -> float:
-    if not _is_number(value) or not 0 <= value <= _LONGEST_HALF_S:
+    if not is_number(value) or not 0 <= value <= _LONGEST_HALF_S:
         raise ValueError(f"expected 0 to {_LONGEST_HALF_S:.0f} s under 'eventSec', got {value!r:.60}")
     return float(value)
 
@@ -212,13 +213,9 @@ def _place(place: object) -> tuple[float, float]:
 
 def _coordinate(value: object) -> float:
     # A few events lie just outside the pitch (101); anything else is no coordinate.
-    if not _is_number(value) or not -5 <= value <= 105:
+    if not is_number(value) or not -5 <= value <= 105:
         raise ValueError(f"expected x and y from 0 to 100 under 'positions', got {value!r:.60}")
     return min(max(float(value), 0.0), 100.0)
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _columns(rows: Sequence[_Row]) -> HalfEvents:
