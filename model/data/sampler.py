@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -115,9 +115,13 @@ class ChunkSampler:
 
     def epoch(self, epoch: int) -> list[ChunkBatch]:
         """Return the batches of epoch number ``epoch``, in training order."""
-        if self._config.name == "paper":
-            return self._paper_batches(epoch)
-        return self._balanced_batches(epoch)
+        match self._config.name:
+            case "paper":
+                return self._paper_batches(epoch)
+            case "balanced":
+                return self._balanced_batches(epoch)
+            case _:
+                assert_never(self._config.name)
 
     def _background_count(self, plan: _HalfPlan) -> int:
         return math.ceil(len(plan.actions) / self._classes) if len(plan.background) else 0

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -137,8 +138,16 @@ def draw_uniform(overlap: Float[Tensor, "batch starts ends"], generator: torch.G
 
 
 def _tem_loss(predicted: BoundaryPredictions, target: BoundaryTargets, config: BoundaryLossConfig) -> Tensor:
-    if config.tem_loss == "context-aware":
-        return context_aware_loss(predicted, target, config)
+    match config.tem_loss:
+        case "context-aware":
+            return context_aware_loss(predicted, target, config)
+        case "bmn":
+            return _published_tem_loss(predicted, target)
+        case _:
+            assert_never(config.tem_loss)
+
+
+def _published_tem_loss(predicted: BoundaryPredictions, target: BoundaryTargets) -> Tensor:
     everywhere = torch.ones_like(target.start, dtype=torch.bool)
     return balanced_log_loss(predicted.start, target.start > IS_BOUNDARY, everywhere) + balanced_log_loss(
         predicted.end, target.end > IS_BOUNDARY, everywhere

@@ -1,6 +1,7 @@
 """Context-aware segmentation loss, equations (1) to (9)."""
 
 import math
+from typing import assert_never
 
 import torch
 from jaxtyping import Float
@@ -40,10 +41,14 @@ def likelihood_ends(
     just_after = (shift >= 0) & (shift < k3)
     at_zero = torch.where(just_after, shift / k3, 1.0)
     at_one = torch.where(shift < 0, rising, falling)
-    if form == "published-2020":
-        fading = (shift >= k3) & (shift < k4)
-        return at_zero + torch.where(fading, falling, 0.0), torch.where(just_after, 1.0 + at_zero, at_one)
-    return at_zero, at_one
+    match form:
+        case "paper":
+            return at_zero, at_one
+        case "published-2020":
+            fading = torch.where((shift >= k3) & (shift < k4), falling, 0.0)
+            return at_zero + fading, torch.where(just_after, 1.0 + at_zero, at_one)
+        case _:
+            assert_never(form)
 
 
 def segmentation_loss_elements(

@@ -41,38 +41,29 @@ class LabelledSegments:
     """(n,): confidence of a detection; not used for activities."""
 
 
-def detections_of(
-    proposals: Sequence[Segments], class_scores: npt.NDArray[np.float64], *, classes_a_video: int = 1
-) -> LabelledSegments:
-    """Assign the most likely classes of its video to every proposal, and multiply its score by theirs.
+def detections_of(proposals: Sequence[Segments], class_scores: npt.NDArray[np.float64]) -> LabelledSegments:
+    """Assign the most likely class of its video to every proposal, whose score is multiplied by the class's.
+
+    So do the published evaluations on ActivityNet.
 
     Args:
         proposals: Proposals of each video (n, 3): start, end, score.
         class_scores: (videos, classes): scores of whole videos by another network.
-        classes_a_video: Number of classes per video; the published evaluations on ActivityNet use one.
     """
     video = np.repeat(np.arange(len(proposals)), [len(rows) for rows in proposals])
     rows = np.concatenate([np.empty((0, 3)), *proposals])
-    likely = np.argsort(-class_scores, axis=1, kind="stable")[:, :classes_a_video]
-    parts = [
-        (video, likely[video, place], rows[:, :2], rows[:, 2] * class_scores[video, likely[video, place]])
-        for place in range(likely.shape[1])
-    ]
-    return LabelledSegments(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    likely = class_scores.argmax(axis=1)
+    weight = np.take_along_axis(class_scores, likely[:, None], axis=1)[:, 0]
+    return LabelledSegments(video, likely[video], rows[:, :2], rows[:, 2] * weight[video])
 
 
-def score_detections(
-    activities: LabelledSegments,
-    detections: LabelledSegments,
-    *,
-    thresholds: Sequence[float] = TIOU_THRESHOLDS,
-) -> DetectionScores:
+def score_detections(activities: LabelledSegments, detections: LabelledSegments) -> DetectionScores:
     """Match detections with activities of their video and class, best first, and average the precision.
 
     A detection is matched to the free activity that it overlaps most; if this overlap is below the threshold,
     the detection is wrong. Classes without activities are omitted, as in ActivityNet's evaluation.
     """
-    levels = np.asarray(thresholds)
+    levels = np.asarray(TIOU_THRESHOLDS)
     order = np.argsort(-detections.score, kind="stable")
     label = detections.label[order]
     correct = _matched(activities, detections, order, levels)

@@ -60,7 +60,6 @@ def score_proposals(
     proposals: Sequence[Segments],
     *,
     largest: float | None = 100.0,
-    thresholds: Sequence[float] = TIOU_THRESHOLDS,
 ) -> ProposalScores:
     """Compare the proposals of videos with their activities.
 
@@ -69,7 +68,6 @@ def score_proposals(
         proposals: Proposals of each video (n, 3): start, end, score; in any order. The activities of a video
             without proposals are missed; the published code raises an error there.
         largest: Largest average number of proposals per video; None: as many as there are.
-        thresholds: tIoU values from which a proposal recalls an activity.
     """
     videos, given = len(activities), np.array([len(rows) for rows in proposals], dtype=np.int64)
     total = max(int(given.sum()), 1)
@@ -78,7 +76,7 @@ def score_proposals(
     retrieved = np.minimum((given * (limit * float(videos) / total)).astype(np.int64), given)
     shares = np.arange(1, 101) / 100.0 * (limit * float(videos) / max(int(retrieved.sum()), 1))
     taken = np.minimum((retrieved[:, None] * shares).astype(np.int64), retrieved[:, None])
-    rank, video = _first_ranks(activities, proposals, retrieved, np.asarray(thresholds))
+    rank, video = _first_ranks(activities, proposals, retrieved, np.asarray(TIOU_THRESHOLDS))
     recalled = rank[:, :, None] < taken[video][:, None, :]
     recall = recalled.sum(axis=0) / max(len(video), 1)
     return ProposalScores(recall, shares * (float(retrieved.sum()) / videos))

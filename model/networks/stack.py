@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import accumulate, pairwise
 from typing import TypeVar
 
@@ -19,15 +19,9 @@ ALIGNMENT = 64
 """Number of values to whose multiples every weight is aligned, for fast matrix products."""
 
 STATISTICS = ("norm.running_mean", "norm.running_variance")
-_SHARED = (
-    "input_size",
-    "classes",
-    "chunk_frames",
-    "predictions",
-    "norm_eps",
-    "norm_momentum",
-    "norm_unbiased",
-)
+_OWN = ("class_features", "receptive_field_frames")
+"""Settings in which networks of a stack may differ: f and r."""
+_SHARED = tuple(each.name for each in fields(NetworkConfig) if each.name not in _OWN)
 
 
 T = TypeVar("T")

@@ -175,7 +175,7 @@ class TrainedNetwork:
     @classmethod
     def _from_content(cls, content: dict[str, Any]) -> "TrainedNetwork":
         settings = content["network_config"]
-        if any(abs(value or 0) >= _LARGEST for value in settings.values()):
+        if any(isinstance(value, int | float) and abs(value) >= _LARGEST for value in settings.values()):
             raise ValueError("expected network settings within 64 bits")
         config = NetworkConfig(**settings)
         network = CalfNetwork(config, torch.Generator())

@@ -162,9 +162,9 @@ def test_average_precision_is_that_of_loops(seed: int) -> None:
     assert scores.average_map == pytest.approx(100.0 * np.mean(expected))
 
 
-def test_every_proposal_gets_the_likely_classes_of_its_video() -> None:
+def test_every_proposal_gets_the_likely_class_of_its_video() -> None:
     proposals = [np.array([[0.0, 1.0, 0.5], [2.0, 3.0, 0.4]]), np.array([[4.0, 5.0, 1.0]])]
     class_scores = np.array([[0.1, 0.7, 0.2], [0.6, 0.0, 0.4]])
-    found = detections_of(proposals, class_scores, classes_a_video=2)
-    assert found.label.tolist() == [1, 1, 0, 2, 2, 2]
-    np.testing.assert_allclose(found.score, [0.35, 0.28, 0.6, 0.1, 0.08, 0.4])
+    found = detections_of(proposals, class_scores)
+    assert found.label.tolist() == [1, 1, 0]
+    np.testing.assert_allclose(found.score, [0.35, 0.28, 0.6])
