@@ -24,7 +24,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 
 from model.data.layout.description import DatasetDescription, write_description
-from model.data.layout.soccernet import HALVES, write_game, write_split
+from model.data.layout.game_files import HALVES, write_game
+from model.data.layout.split_lists import write_split
 from model.timeline import FrameRate, format_game_time
 
 RATES = (2.0, 25.0)

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from model.data.layout.description import builtin_description, write_description
-from model.data.layout.soccernet import write_game, write_split
+from model.data.layout.game_files import write_game
+from model.data.layout.split_lists import write_split
 from model.data.sampler import SamplerConfig
 from model.data.stores.store import open_split
 from model.encoding import Zones

@@ -157,7 +157,7 @@ def _existing(file: Path, fix: str) -> DataError:
 
 def _missing_features(label_files: Sequence[Path], labels_file: str, stems: Sequence[str]) -> list[Path]:
     """Return the first feature file of each stem that the first game lacks."""
-    from model.data.layout.soccernet import feature_name, feature_parts
+    from model.data.layout.game_files import feature_name, feature_parts
 
     # The name of the label file may have folders of its own, below that of the game.
     folders = [file.parents[len(PurePath(labels_file).parts) - 1] for file in label_files[:1]]
@@ -236,7 +236,7 @@ def _typed_stems(typed: str) -> list[str]:
     Raises:
         ConfigError: There are none, or one is the name of a file.
     """
-    from model.data.layout.soccernet import part_and_stem
+    from model.data.layout.game_files import part_and_stem
 
     stems = [stem.strip() for stem in typed.split(",") if stem.strip()]
     if not stems:
@@ -274,7 +274,7 @@ def _stems(folder: Path) -> list[str]:
     Raises:
         ConfigError: There are none.
     """
-    from model.data.layout.soccernet import stems_below
+    from model.data.layout.game_files import stems_below
 
     stems = stems_below(folder)
     if not stems:

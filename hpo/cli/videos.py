@@ -223,7 +223,7 @@ def labels(
     from model.data.labels.label_writing import declare_classes, each_once, write_labels
     from model.data.layout.description import SPLITS
     from model.data.layout.description_text import changing, description_document
-    from model.data.layout.soccernet import stems_below
+    from model.data.layout.game_files import stems_below
     from model.data.layout.split_lists import longer_lists
 
     if game is not None and len(source) > 1:

@@ -19,8 +19,8 @@ from model.data.layout.feature_file import (
     unusable_values,
     width_mismatches,
 )
+from model.data.layout.game_files import feature_name, feature_parts, stems_in
 from model.data.layout.rates import stated_rate
-from model.data.layout.soccernet import feature_name, feature_parts, stems_in
 from model.data.stores.store import Half, Store
 from model.errors import DataError, Problem
 from model.recipe import Recipe

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model.data.layout.description import DatasetDescription
+from model.data.layout.game_files import HALVES, write_game
 from model.data.layout.new_folder import begin, finish
-from model.data.layout.soccernet import HALVES, write_game, write_split
+from model.data.layout.split_lists import write_split
 from model.errors import ConfigError
 from model.timeline import FrameRate, annotated
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from model.data.layout.description import DESCRIPTION_FILE, DatasetDescription
 from model.data.layout.feature_file import find_header
-from model.data.layout.soccernet import features_file, stems_in
+from model.data.layout.game_files import features_file, stems_in
 from model.errors import DataError, Problem
 from model.features.decoding import Video, clock
 from model.features.games import GameVideo

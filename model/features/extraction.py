@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from model.data.layout.description_text import add_table, changing
-from model.data.layout.soccernet import feature_parts, features_file
+from model.data.layout.game_files import feature_parts, features_file
 from model.data.layout.split_lists import list_games, list_of_split
 from model.errors import DataError, Problem
 from model.features.decoding import Gap, Video

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model.data.layout.soccernet import feature_name
+from model.data.layout.game_files import feature_name
 from model.documents import parse_json
 from model.errors import DataError
 from model.features.decoding import Gap, Video, frames_from

@@ -11,7 +11,7 @@ from barcode_video import FRAME_RATE
 from e2e.command_line import CommandLine
 
 from hpo.spotting.video import find_ffmpeg
-from model.data.layout.soccernet import write_game
+from model.data.layout.game_files import write_game
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from wyscout_files import all_events, all_matches
 
 from model.data.labels.label_file import read_actions
 from model.data.layout.description import builtin_description
-from model.data.layout.soccernet import games_of_split
+from model.data.layout.split_lists import games_of_split
 from model.data.wyscout import convert_wyscout
 from model.data.wyscout.files import DataFile
 from model.errors import DataError, UserError

@@ -12,7 +12,8 @@ import torch
 
 from model.data.checks.check import check_dataset
 from model.data.layout.description import builtin_description, write_description
-from model.data.layout.soccernet import write_game, write_split
+from model.data.layout.game_files import write_game
+from model.data.layout.split_lists import write_split
 from model.data.single_game import Wanted, find_game, open_game
 from model.data.stores.store import open_split, open_store
 from model.errors import DataError

@@ -7,7 +7,7 @@ from hpo.config.environment import cache_folder
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.splits import DataRequest, Progress, RemoteSplit, SplitRef
 from model.data.layout.description import DatasetDescription, read_description
-from model.data.layout.soccernet import real_folder
+from model.data.layout.game_files import real_folder
 from model.data.stores.remote import open_remote_split, remote_description
 from model.data.stores.store import Store, open_split, open_store
 from model.errors import ConfigError, DataError

@@ -13,7 +13,7 @@ from model.data.layout.description import (
     builtin_description,
     soccernet_games,
 )
-from model.data.layout.soccernet import features_file, stems_in
+from model.data.layout.game_files import features_file, stems_in
 from model.errors import Problem
 from model.shell import shell_line
 

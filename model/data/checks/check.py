@@ -9,7 +9,8 @@ from model.data.checks.inspection import Game, inspect_game
 from model.data.checks.repeats import Repeats
 from model.data.checks.survey import Findings, Survey, absent_class_notices, labels_notice
 from model.data.layout.description import SPLITS, DatasetDescription, read_description
-from model.data.layout.soccernet import feature_parts, first_games, read_split, real_folder
+from model.data.layout.game_files import feature_parts, real_folder
+from model.data.layout.split_lists import first_games, read_split
 from model.data.layout.unlisted import unlisted_notice
 from model.errors import DataError, Problem
 

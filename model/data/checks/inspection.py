@@ -12,8 +12,8 @@ from model.data.labels.clocks import disagrees, on_match_clock
 from model.data.labels.label_file import Action, LabelFile, read_labels
 from model.data.layout.description import DatasetDescription
 from model.data.layout.feature_file import FeatureFile, find_header
+from model.data.layout.game_files import feature_parts, features_file, stems_in
 from model.data.layout.rates import LATE_S
-from model.data.layout.soccernet import feature_parts, features_file, stems_in
 from model.errors import Problem
 from model.files import broken_link
 from model.shell import shell_line

@@ -15,7 +15,7 @@ from model.data.download.request import DownloadRequest, make_request
 from model.data.download.verification import GameFiles, verify_game
 from model.data.layout.description import DESCRIPTION_FILE, SPLITS, write_description
 from model.data.layout.feature_file import FeatureFile, width_mismatches
-from model.data.layout.soccernet import games_of_split, write_split
+from model.data.layout.split_lists import games_of_split, write_split
 from model.errors import ConfigError, DataError, Problem
 from model.locks import LockHeldError, locked
 from model.wording import counted

@@ -12,7 +12,7 @@ from model.data.layout.description import (
     builtin_description,
     read_description,
 )
-from model.data.layout.soccernet import HALVES, feature_name
+from model.data.layout.game_files import HALVES, feature_name
 from model.errors import ConfigError
 
 PUBLISHED: Mapping[str, int | None] = {

@@ -1,12 +1,70 @@
 """Lists of the games of each split in a data folder."""
 
-from collections.abc import Sequence
+import importlib.util
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from model.data.layout.description import SPLITS
+from model.data.layout.description import SPLITS, DatasetDescription
 from model.data.layout.description_text import description_document
 from model.data.layout.game_lists import GameList, read_game_list
-from model.errors import DataError
+from model.errors import DataError, Problem
+from model.files import write_whole
+from model.wording import counted
+
+
+def games_of_split(root: Path, description: DatasetDescription, split: str) -> tuple[str, ...]:
+    """Return the paths of the games of ``split``, relative to ``root``, in the order of the list.
+
+    Raises:
+        DataError: There is no list, or games are listed twice or lie outside ``root``; all are reported.
+    """
+    games, problems = read_split(root, description, split)
+    if problems:
+        raise DataError(f"the list of split {split!r} is invalid", problems)
+    return games
+
+
+def first_games(names: tuple[str, ...], split: str, count: int | None) -> tuple[str, ...]:
+    """Return the first ``count`` games of ``split``; None: all.
+
+    Raises:
+        DataError: The split has fewer games.
+    """
+    if count is None:
+        return names
+    if not 0 < count <= len(names):
+        raise DataError(
+            f"split {split!r} has {counted(len(names), 'game')}, {count} were requested",
+            fix=f"request at most {len(names)}",
+        )
+    return names[:count]
+
+
+def read_split(
+    root: Path, description: DatasetDescription, split: str
+) -> tuple[tuple[str, ...], list[Problem]]:
+    """Return the usable games of ``split``, and a problem for every other line of its list.
+
+    The list is the text file that the description names. If this file does not exist and the SoccerNet
+    package is installed, the package supplies the published list.
+
+    Raises:
+        DataError: There is no list, or it cannot be read.
+    """
+    file = root / description.list_of(split)
+    if not file.is_file():
+        return _published_games(description, split, expected=file), []
+    listed = read_game_list(file)
+    if listed.games or listed.problems:
+        return tuple(listed.games), list(listed.problems)
+    return (), [Problem(str(file), "", f"split {split!r} is empty (expected one game path per line)")]
+
+
+def write_split(root: Path, description: DatasetDescription, split: str, games: Iterable[str]) -> None:
+    """Write the list of games of one split to the file that the description names."""
+    file = root / description.list_of(split)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, "".join(f"{game}\n" for game in games).encode())
 
 
 def longer_lists(root: Path, games: Sequence[tuple[str, str]]) -> list[tuple[GameList, list[str]]]:
@@ -61,3 +119,21 @@ def list_of_split(root: Path, split: str) -> GameList:
 
 def _of_split(games: Sequence[tuple[str, str]], split: str) -> list[str]:
     return list(dict.fromkeys(game for game, own in games if own == split))
+
+
+def _published_games(description: DatasetDescription, split: str, *, expected: Path) -> tuple[str, ...]:
+    # The package carries the lists of SoccerNet only: they say nothing about anybody else's games.
+    if not description.is_soccernet:
+        raise DataError(
+            f"no list of games for split {split!r}",
+            expected=expected,
+            fix="write this file with one game path per line",
+        )
+    if importlib.util.find_spec("SoccerNet") is None:
+        fix = (
+            "write this file with one game path per line, or: pip install SoccerNet (for its published lists)"
+        )
+        raise DataError(f"no list of games for split {split!r}", expected=expected, fix=fix)
+    from SoccerNet.utils import getListGames
+
+    return tuple(str(game) for game in getListGames(split))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 from model.data.layout.description import DatasetDescription
-from model.data.layout.soccernet import part_and_stem
+from model.data.layout.game_files import part_and_stem
 from model.files import files_below
 from model.wording import counted
 

@@ -21,7 +21,8 @@ from model.data.layout.feature_file import (
     row_blocks,
     unusable_values,
 )
-from model.data.layout.soccernet import feature_parts, features_file, first_games, games_of_split
+from model.data.layout.game_files import feature_parts, features_file
+from model.data.layout.split_lists import first_games, games_of_split
 from model.data.stores.cache import cached_folder, check_space, fingerprint_of, sync
 from model.data.stores.distances import action_distances
 from model.documents import parse_json

@@ -14,7 +14,8 @@ from model.data.layout.description import (
     builtin_description,
     read_description,
 )
-from model.data.layout.soccernet import HALVES, feature_name, features_file, first_games, games_of_split
+from model.data.layout.game_files import HALVES, feature_name, features_file
+from model.data.layout.split_lists import first_games, games_of_split
 from model.data.stores.copying import FolderCopy
 from model.data.stores.store import Store, open_split
 from model.errors import DataError

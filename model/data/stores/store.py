@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.data.layout.soccernet import first_games
+from model.data.layout.split_lists import first_games
 from model.data.stores.building import STORE_FORMAT, find_or_build
 from model.data.stores.cache import unusable
 from model.documents import parse_json

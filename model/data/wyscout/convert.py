@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from model.data.layout.description import SPLITS, builtin_description
+from model.data.layout.game_files import write_game
 from model.data.layout.new_folder import begin, finish
-from model.data.layout.soccernet import write_game, write_split
+from model.data.layout.split_lists import write_split
 from model.data.wyscout.events import EventReader, MatchEvents
 from model.data.wyscout.features import FRAME_RATE, match_features
 from model.data.wyscout.files import DataFile, competition_files

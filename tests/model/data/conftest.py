@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from model.data.layout.description import builtin_description, write_description
-from model.data.layout.soccernet import write_game, write_split
+from model.data.layout.game_files import write_game
+from model.data.layout.split_lists import write_split
 
 FRAMES = 300
 EACH_CLASS = (

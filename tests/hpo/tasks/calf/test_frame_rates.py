@@ -21,7 +21,8 @@ from hpo.tasks.calf.settings import check_space
 from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.zones import grid_points, symmetric_points, zone_parameters, zones_of
 from model.data.layout.description import DatasetDescription, builtin_description, write_description
-from model.data.layout.soccernet import write_game, write_split
+from model.data.layout.game_files import write_game
+from model.data.layout.split_lists import write_split
 from model.errors import ConfigError
 from model.timeline import FrameRate, format_game_time
 from model.training.outcomes import Validation

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from model.data.layout.description import builtin_description
-from model.data.layout.soccernet import games_of_split, write_split
+from model.data.layout.split_lists import games_of_split, write_split
 from model.data.stores import cache as cache_module
 from model.data.stores.store import Store, open_split, open_store
 from model.errors import DataError, UserError

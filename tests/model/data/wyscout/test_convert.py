@@ -7,7 +7,7 @@ import pytest
 
 from model.data.labels.label_file import read_actions
 from model.data.layout.description import builtin_description, read_description, write_description
-from model.data.layout.soccernet import games_of_split
+from model.data.layout.split_lists import games_of_split
 from model.data.wyscout import convert_wyscout
 from model.errors import DataError
 
