@@ -52,7 +52,8 @@ def new(
     """
     from hpo.tasks.calf.first_study import ZONE_UNITS, first_study
     from model.data.checks.survey import twins_notice
-    from model.data.labels.spacing import label_files, most_within, seconds_of_parts, spacing
+    from model.data.labels.label_file import label_files
+    from model.data.labels.spacing import most_within, seconds_of_parts, spacing
     from model.data.layout.description import DESCRIPTION_FILE, SPLITS
     from model.files import write_whole
 
@@ -108,7 +109,7 @@ def _described(
     labels_file: str,
 ) -> Described:
     """Describe a folder from what was typed, and from its label and feature files."""
-    from model.data.labels.spacing import label_files, labels_in
+    from model.data.labels.label_file import label_files, labels_in
     from model.data.layout.description import write_description
 
     found = labels_in(label_files(folder, labels_file))

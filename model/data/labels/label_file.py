@@ -1,15 +1,16 @@
 """Label files: the actions of one game; one bad annotation hides no other."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from model.data.layout.description import DatasetDescription, UnknownLabelError
 from model.documents import decode_text, parse_json_with_faults, read_limited
 from model.errors import DataError, Problem
-from model.files import broken_link
+from model.files import broken_link, files_below
 from model.timeline import parse_game_time
 from model.wording import counted
 
@@ -73,7 +74,7 @@ def read_labels(path: Path, description: DatasetDescription) -> LabelFile:
     for index, annotation in enumerate(annotations):
         class_index: int | None = None
         try:
-            class_index = _class_of(annotation, description)
+            class_index = description.class_of(_label_of(annotation))
             if class_index is not None:
                 actions.append(_action(annotation, class_index, index))
         except (ValueError, UnknownLabelError) as error:
@@ -98,6 +99,36 @@ def read_actions(path: Path, description: DatasetDescription) -> tuple[Action, .
     return labels.actions
 
 
+def label_files(root: Path, name: str) -> list[Path]:
+    """Return the label files in all folders below ``root``, sorted.
+
+    Args:
+        root: The data folder.
+        name: Path of the label file in the folder of a game.
+    """
+    parts = PurePath(name).parts
+    return sorted(file for file in files_below(root) if file.parts[-len(parts) :] == parts)
+
+
+def labels_in(files: Sequence[Path]) -> Counter[str]:
+    """Return the label texts of label files with their numbers of annotations.
+
+    Raises:
+        DataError: A file is not a label file.
+    """
+    found: Counter[str] = Counter()
+    for file in files:
+        try:
+            found.update(map(_label_of, _annotations(file)[0]))
+        except (OSError, ValueError) as error:
+            raise DataError(
+                'expected {"annotations": [{"gameTime": "1 - 07:32", "label": "goal"}, ...]}',
+                file=file,
+                reason=error,
+            ) from None
+    return found
+
+
 def _annotations(path: Path) -> tuple[list[Any], list[str]]:
     """Return the annotations of a file, and faults in single places of it."""
     try:
@@ -110,13 +141,13 @@ def _annotations(path: Path) -> tuple[list[Any], list[str]]:
     return annotations, faults
 
 
-def _class_of(annotation: object, description: DatasetDescription) -> int | None:
+def _label_of(annotation: object) -> str:
     if not isinstance(annotation, dict):
         raise ValueError(f"expected an object, got {annotation!r:.60}")
     label = annotation.get("label")
     if not isinstance(label, str):
         raise ValueError(_missing_or_wrong("label", label, "a string"))
-    return description.class_of(label)
+    return label
 
 
 def _action(annotation: Mapping[str, Any], class_index: int, index: int) -> Action:

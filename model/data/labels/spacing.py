@@ -4,18 +4,14 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 
 from model.data.labels.label_file import read_actions
 from model.data.layout.description import DatasetDescription
-from model.documents import decode_text, parse_json, read_limited
-from model.errors import DataError
-from model.files import files_below
 from model.timeline import FrameRate
 
-_MAX_BYTES = 16 << 20
 _LEAST = 25
 """Percentile of gaps and durations that counts: most are longer."""
 
@@ -31,37 +27,6 @@ class Spacing:
     gap_s: float | None
     """Seconds between neighbours of the class in a part, of which three quarters are farther apart. None if
     no part has two."""
-
-
-def label_files(root: Path, name: str) -> list[Path]:
-    """Return the label files in all folders below ``root``, sorted.
-
-    Args:
-        root: The data folder.
-        name: Path of the label file in the folder of a game.
-    """
-    parts = PurePath(name).parts
-    return sorted(file for file in files_below(root) if file.parts[-len(parts) :] == parts)
-
-
-def labels_in(files: Sequence[Path]) -> Counter[str]:
-    """Return the label texts of label files with their numbers of annotations.
-
-    Raises:
-        DataError: A file is not a label file.
-    """
-    found: Counter[str] = Counter()
-    for file in files:
-        try:
-            content = parse_json(decode_text(read_limited(file, _MAX_BYTES)))
-            found.update(str(annotation["label"]) for annotation in content["annotations"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                'expected {"annotations": [{"gameTime": "1 - 07:32", "label": "goal"}, ...]}',
-                file=file,
-                reason=f"{type(error).__name__}: {error}",
-            ) from None
-    return found
 
 
 def spacing(
