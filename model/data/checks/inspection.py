@@ -1,8 +1,9 @@
 """Inspect one game: its labels, the headers of its feature files, and its problems."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -35,28 +36,28 @@ class Game:
     """Content of one game, without the values of its features."""
 
     name: str
-    halves: Mapping[int, FeatureFile]
+    halves: Mapping[int, FeatureFile] = field(default_factory=dict)
     """Number of the half -> its features, in order, where they are present and readable."""
-    parts: tuple[int, ...]
+    parts: tuple[int, ...] = ()
     """Numbers of the halves that the game should have: all but empty ones without actions."""
     labels: LabelFile
-    actions: npt.NDArray[np.int64]
+    actions: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 4), dtype=np.int64))
     """(n, 4): half (from 1), frame within the half, class, visible; sorted, and one of each half, frame and
     class: the visible one, if any."""
-    twins: int
+    twins: int = 0
     """Number of actions left out because another one of their class is on the same frame."""
-    clipped: int
+    clipped: int = 0
     """Number of actions moved back to the last frame."""
-    outside_parts: int
+    outside_parts: int = 0
     """Number of actions of halves that the data set's description leaves out."""
-    late: tuple[Problem, ...]
+    late: tuple[Problem, ...] = ()
     """One problem for every action long past the end of the features."""
-    late_by_clock: int
+    late_by_clock: int = 0
     """Number of such actions whose ``position`` contradicts their ``gameTime``."""
-    on_match_clock: Mapping[int, float]
+    on_match_clock: Mapping[int, float] = field(default_factory=dict)
     """Half whose times seem to count from the start of the match -> seconds to subtract."""
-    absent: tuple[Absent, ...]
-    problems: tuple[Problem, ...]
+    absent: tuple[Absent, ...] = ()
+    problems: tuple[Problem, ...] = ()
     """Other problems: of annotations, and of files that cannot be used."""
 
 
@@ -80,45 +81,33 @@ def inspect_game(root: Path, name: str, description: DatasetDescription, *, stem
 def _readable_game(root: Path, name: str, description: DatasetDescription, stem: str) -> Game:
     folder = root / name
     labels = read_labels(folder / description.labels_file, description)
-    absent: list[Absent] = []
-    problems = list(labels.problems)
-    if labels.is_missing:
-        absent.append(Absent(no_labels(description.labels_file), problems.pop()))
-    halves: dict[int, FeatureFile] = {}
-    empty: set[int] = set()
-    labelled = {action.half for action in labels.actions}
     here = feature_parts(folder, stem)
+    labelled = Counter(action.half for action in labels.actions)
     wanted = (
         tuple(range(1, description.parts + 1)) if description.parts else tuple(sorted({*here, *labelled}))
     )
+    found = _Halves()
+    if labels.is_missing:
+        found.absent.append(Absent(no_labels(description.labels_file), labels.problems[0]))
+    else:
+        found.problems.extend(labels.problems)
     for number in wanted if here else ():
         path = features_file(root, name, half=number, stem=stem)
-        header = find_header(path)
-        if header is None:
-            count = sum(action.half == number for action in labels.actions)
-            absent.append(Absent(f"have no {path.name}", _missing_features(path, count)))
-        elif isinstance(header, Problem):
-            problems.append(header)
-        elif header.frames:
-            halves[number] = header
-        elif number in labelled or description.parts:  # an empty file without actions is no half
-            problems.append(Problem(str(path), "shape", "expected at least one frame, got none"))
-        else:
-            empty.add(number)
+        found.add(number, path, labelled[number], may_be_empty=not (labelled[number] or description.parts))
     if not here:
         path = features_file(root, name, half=1, stem=stem)
-        absent.append(Absent(no_features(stem), _missing_features(path, len(labels.actions))))
-    if empty and empty == {*wanted}:
+        found.absent.append(Absent(no_features(stem), _missing_features(path, len(labels.actions))))
+    if found.empty and found.empty == {*wanted}:
         message = (
             "none of its feature files has a frame; extract them again, or take the game out of its list"
         )
-        problems.append(Problem(str(folder), "", message))
+        found.problems.append(Problem(str(folder), "", message))
     inside = [action for action in labels.actions if action.half in wanted]
-    placed = _Placed(inside, halves, description, labels.path, description.rate_of(stem))
+    placed = _Placed(inside, found.headers, description, labels.path, description.rate_of(stem))
     return Game(
         name=name,
-        halves=halves,
-        parts=tuple(number for number in wanted if number not in empty) if here else (),
+        halves=found.headers,
+        parts=tuple(number for number in wanted if number not in found.empty) if here else (),
         labels=labels,
         actions=placed.rows,
         twins=placed.twins,
@@ -127,9 +116,33 @@ def _readable_game(root: Path, name: str, description: DatasetDescription, stem:
         late=tuple(placed.late),
         late_by_clock=placed.late_by_clock,
         on_match_clock=placed.on_match_clock,
-        absent=tuple(absent),
-        problems=tuple(problems),
+        absent=tuple(found.absent),
+        problems=tuple(found.problems),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Halves:
+    """Feature files of the halves of a game, and what is wrong with them."""
+
+    headers: dict[int, FeatureFile] = field(default_factory=dict)
+    empty: set[int] = field(default_factory=set)
+    absent: list[Absent] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, number: int, path: Path, actions: int, *, may_be_empty: bool) -> None:
+        """Look at the feature file of a half with so many actions."""
+        header = find_header(path)
+        if header is None:
+            self.absent.append(Absent(f"have no {path.name}", _missing_features(path, actions)))
+        elif isinstance(header, Problem):
+            self.problems.append(header)
+        elif header.frames:
+            self.headers[number] = header
+        elif may_be_empty:
+            self.empty.add(number)
+        else:
+            self.problems.append(Problem(str(path), "shape", "expected at least one frame, got none"))
 
 
 def _in_other_letters(root: Path, name: str) -> Problem | None:
@@ -167,21 +180,7 @@ def no_labels(labels_file: str) -> str:
 def _without_content(
     name: str, folder: Path, *, absent: tuple[Absent, ...] = (), problems: tuple[Problem, ...] = ()
 ) -> Game:
-    return Game(
-        name=name,
-        halves={},
-        parts=(),
-        labels=LabelFile(folder, (), hides_classes=True),
-        actions=np.empty((0, 4), dtype=np.int64),
-        twins=0,
-        clipped=0,
-        outside_parts=0,
-        late=(),
-        late_by_clock=0,
-        on_match_clock={},
-        absent=absent,
-        problems=problems,
-    )
+    return Game(name=name, labels=LabelFile(folder, (), hides_classes=True), absent=absent, problems=problems)
 
 
 def _missing_features(path: Path, actions: int) -> Problem:
