@@ -82,7 +82,7 @@ def _actions(half: int, random: np.random.Generator) -> list[dict[str, str]]:
 
 def cache(root: Path, folder: Path) -> None:
     """Copy both splits into an empty cache."""
-    from model.data.stores.store import open_split
+    from model.data.stores.building import open_split
 
     for split in ("train", "valid"):
         open_split(root, features="ball", split=split, cache=folder)
@@ -96,7 +96,7 @@ def train(root: Path, folder: Path, sampler: str, chunks: int) -> None:
     from hpo.tasks.calf.settings import training_config, trial_config
     from hpo.tasks.calf.study_file import CalfStudy
     from hpo.tasks.calf.task import TASK
-    from model.data.stores.store import open_split
+    from model.data.stores.building import open_split
     from model.training.outcomes import Validation
     from model.training.slot import Slot
 

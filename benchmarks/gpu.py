@@ -22,7 +22,8 @@ import torch
 from published import BATCH, Published
 
 from model.data.sampler import SamplerConfig
-from model.data.stores.store import Store, open_split
+from model.data.stores.building import open_split
+from model.data.stores.store import Store
 from model.data.synthetic import write_synthetic
 from model.precision import Precision, precisions_of
 from model.training.benchmark import bench_trials

@@ -27,7 +27,8 @@ from hpo.journal.paired import paired_difference
 from hpo.report.stage_tables import format_difference
 from model.data.chunks import ChunkSource, load_chunks
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
-from model.data.stores.store import Store, open_split
+from model.data.stores.building import open_split
+from model.data.stores.store import Store
 from model.data.synthetic import planted_zones_s, write_synthetic
 from model.data.wyscout import convert_wyscout
 from model.encoding import Zones

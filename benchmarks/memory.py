@@ -21,7 +21,7 @@ from model.data.layout.description import builtin_description, write_description
 from model.data.layout.game_files import write_game
 from model.data.layout.split_lists import write_split
 from model.data.sampler import SamplerConfig
-from model.data.stores.store import open_split
+from model.data.stores.building import open_split
 from model.encoding import Zones
 from model.losses.complete import LossConfig
 from model.networks.calf_config import NetworkConfig

@@ -28,7 +28,8 @@ from main_job import our_step, paper_trial, validated
 from published import BATCH, Published
 
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
-from model.data.stores.store import Store, open_split
+from model.data.stores.building import open_split
+from model.data.stores.store import Store
 from model.data.synthetic import planted_zones_s, write_synthetic
 from model.precision import Precision
 from model.training.config import TrialConfig

@@ -10,7 +10,8 @@ import numpy as np
 
 from model.data.checks.check import CheckReport
 from model.data.layout.description import builtin_description
-from model.data.stores.store import Store, open_split
+from model.data.stores.building import open_split
+from model.data.stores.store import Store
 
 V2 = builtin_description("soccernet-v2")
 V1_LABELS = ("soccer-ball", "y-card", "subs")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from model.data.stores.store import Store, open_split
+from model.data.stores.building import open_split
+from model.data.stores.store import Store
 from model.data.synthetic import write_synthetic
 
 GAMES = {"train": 2, "valid": 1, "test": 1}

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from model.data.stores.store import Store, open_split
+from model.data.stores.building import open_split
+from model.data.stores.store import Store
 from model.data.synthetic import planted_zones_s, write_synthetic
 from model.encoding import Zones
 from model.losses.complete import LossConfig

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model.data.checks.inspection import inspect_game
 from model.data.layout.description import builtin_description
 from model.data.layout.split_lists import games_of_split
-from model.data.stores.store import open_split
+from model.data.stores.building import open_split
 from model.documents import decode_text
 from model.errors import DataError, UserError
 

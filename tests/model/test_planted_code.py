@@ -15,7 +15,8 @@ from model.data.layout.description import builtin_description, write_description
 from model.data.layout.game_files import write_game
 from model.data.layout.split_lists import write_split
 from model.data.single_game import Wanted, find_game, open_game
-from model.data.stores.store import open_split, open_store
+from model.data.stores.building import open_split
+from model.data.stores.store import open_store
 from model.errors import DataError
 from model.timeline import FrameRate
 from model.training.checkpoint import FORMAT, load_checkpoint

@@ -8,8 +8,9 @@ from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.splits import DataRequest, Progress, RemoteSplit, SplitRef
 from model.data.layout.description import DatasetDescription, read_description
 from model.data.layout.game_files import real_folder
+from model.data.stores.building import open_split
 from model.data.stores.remote import open_remote_split, remote_description
-from model.data.stores.store import Store, open_split, open_store
+from model.data.stores.store import Store, open_store
 from model.errors import ConfigError, DataError
 from model.weights.trained import TrainedNetwork
 from model.wording import counted

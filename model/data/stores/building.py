@@ -1,10 +1,10 @@
-"""Build stores in one pass over the files, game by game; a store appears complete or not at all."""
+"""Opening of the store of a split, which is built first if need be: in one pass, complete or not at all."""
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO
 
@@ -25,19 +25,17 @@ from model.data.layout.game_files import feature_parts, features_file
 from model.data.layout.split_lists import first_games, games_of_split
 from model.data.stores.cache import cached_folder, check_space, fingerprint_of, sync
 from model.data.stores.distances import action_distances
+from model.data.stores.store import STORE_FORMAT, Store, open_store
 from model.documents import parse_json
 from model.errors import DataError, Problem
 from model.files import write_whole
 from model.shell import shell_line
 from model.wording import counted
 
-STORE_FORMAT = 2
-"""Version of the store's files; digests and fingerprints include it, so a new version builds a new store."""
-
 Progress = Callable[[int, int], None]
 
 
-def find_or_build(
+def open_split(
     root: Path,
     *,
     features: str,
@@ -46,15 +44,30 @@ def find_or_build(
     labels: str | None = None,
     count: int | None = None,
     progress: Progress | None = None,
-) -> tuple[Path, tuple[str, ...]]:
-    """Return the folder of the store of one split and the notices about it; see ``store.open_split``."""
+) -> Store:
+    """Open the store of one split and build it if it is not in the cache yet.
+
+    If two processes request the same split at once, one builds the store and the other waits. Building
+    reads one game at a time; opening an existing store reads no data.
+
+    Args:
+        root: The data folder.
+        features: Name of the features: an alias of the description, or the stem of the files.
+        split: ``train``, ``valid`` or ``test``.
+        cache: Parent folder of all stores; created if it is missing.
+        labels: Version of SoccerNet's labels, ``v1`` or ``v2``. None: what the folder says.
+        count: Number of games to use from the start of the split; no other game needs to exist. None: all.
+        progress: Called with (games done, total games) during the build.
+
+    Raises:
+        DataError: The data is invalid; every problem found is listed.
+        UserError: There is not enough free space for the cache.
+    """
     description = read_description(root, labels)
     stem = description.feature_stem(features)
     names = first_games(games_of_split(root, description, split), split, count)
     files = [file for name in names for file in _files_of(root, name, description, stem)]
-    fingerprint = fingerprint_of(
-        root, files, STORE_FORMAT, dataclasses.asdict(description), names, stem, split
-    )
+    fingerprint = fingerprint_of(root, files, STORE_FORMAT, asdict(description), names, stem, split)
     notices_file = cache / "notices" / f"{fingerprint}.json"
 
     def write(folder: Path) -> str:
@@ -68,7 +81,7 @@ def find_or_build(
 
     path = cached_folder(cache, fingerprint, write)
     found = parse_json(notices_file.read_bytes()) if notices_file.is_file() else []
-    return path, (*labels_notice(description, root), *found)
+    return replace(open_store(path), notices=(*labels_notice(description, root), *found))
 
 
 def _files_of(root: Path, game: str, description: DatasetDescription, stem: str) -> list[Path]:

@@ -16,8 +16,9 @@ from model.data.layout.description import (
 )
 from model.data.layout.game_files import HALVES, feature_name, features_file
 from model.data.layout.split_lists import first_games, games_of_split
+from model.data.stores.building import open_split
 from model.data.stores.copying import FolderCopy
-from model.data.stores.store import Store, open_split
+from model.data.stores.store import Store
 from model.errors import DataError
 from model.timeline import MOST_PARTS
 

@@ -1,7 +1,6 @@
-"""Memory-mapped cache of one split: features, distances to actions, and actions, never copied into memory."""
+"""Memory-mapped store of one split: features, distances to actions, and actions, never copied into memory."""
 
 import mmap
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from model.data.layout.split_lists import first_games
-from model.data.stores.building import STORE_FORMAT, find_or_build
 from model.data.stores.cache import unusable
 from model.documents import parse_json
 from model.errors import DataError
 from model.recipe import Recipe
 from model.timeline import FrameRate
 
+STORE_FORMAT = 2
+"""Version of the store's files; digests and fingerprints include it, so a new version builds a new store."""
 # Format 1 has no stem and no labels; reports of older studies still open it.
 _READABLE_FORMATS = (1, STORE_FORMAT)
 
@@ -136,40 +136,6 @@ class Store:
             pages = getattr(array, "_mmap", None)
             if isinstance(pages, mmap.mmap):
                 pages.madvise(mmap.MADV_DONTNEED)
-
-
-def open_split(
-    root: Path,
-    *,
-    features: str,
-    split: str,
-    cache: Path,
-    labels: str | None = None,
-    count: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Store:
-    """Open the store of one split and build it if it is not in the cache yet.
-
-    If two processes request the same split at once, one builds the store and the other waits. Building
-    reads one game at a time; opening an existing store reads no data.
-
-    Args:
-        root: The data folder.
-        features: Name of the features: an alias of the description, or the stem of the files.
-        split: ``train``, ``valid`` or ``test``.
-        cache: Parent folder of all stores; created if it is missing.
-        labels: Version of SoccerNet's labels, ``v1`` or ``v2``. None: what the folder says.
-        count: Number of games to use from the start of the split; no other game needs to exist. None: all.
-        progress: Called with (games done, total games) during the build.
-
-    Raises:
-        DataError: The data is invalid; every problem found is listed.
-        UserError: There is not enough free space for the cache.
-    """
-    path, notices = find_or_build(
-        root, features=features, split=split, cache=cache, labels=labels, count=count, progress=progress
-    )
-    return replace(open_store(path), notices=notices)
 
 
 def open_store(path: Path) -> Store:

@@ -7,7 +7,7 @@ import torch
 
 from hpo.bench import setting as setting_module
 from hpo.bench.setting import Setting
-from model.data.stores.store import open_split
+from model.data.stores.building import open_split
 from model.data.synthetic import write_synthetic
 
 

@@ -19,7 +19,7 @@ from hpo.schedule.cluster import (
 )
 from hpo.tasks.base.splits import RemoteSplit, SplitRef
 from hpo.tasks.calf.data import open_reference
-from model.data.stores.store import open_split
+from model.data.stores.building import open_split
 from model.data.synthetic import write_synthetic
 from model.errors import UserError
 

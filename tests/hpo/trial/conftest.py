@@ -7,7 +7,7 @@ import pytest
 
 from hpo.tasks.base.splits import SplitRef
 from hpo.trial.specification import TrialSpec
-from model.data.stores.store import open_split
+from model.data.stores.building import open_split
 from model.data.synthetic import write_synthetic
 
 STUDY: dict[str, Any] = {

@@ -6,7 +6,8 @@ import pytest
 
 from model.data.checks.check import check_dataset
 from model.data.layout.description import builtin_description, write_description
-from model.data.stores.store import Store, open_split
+from model.data.stores.building import open_split
+from model.data.stores.store import Store
 from model.data.synthetic import PLANTED_ZONES_S, planted_zones_s, write_synthetic
 from model.errors import ConfigError, DataError
 

@@ -13,7 +13,8 @@ from generated_video import own_network, picture_of, steady, write_video
 
 from model.data.layout.description import read_description
 from model.data.layout.split_lists import list_games
-from model.data.stores.store import Store, open_split
+from model.data.stores.building import open_split
+from model.data.stores.store import Store
 from model.errors import ConfigError, DataError
 from model.features import extraction, part
 from model.features.decoding import Gap

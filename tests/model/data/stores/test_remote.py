@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from soccernet_folder import V2, halves, v1_notes, v2_notes, write_game, write_splits
 
+from model.data.stores.building import open_split
 from model.data.stores.copying import COPIES
 from model.data.stores.remote import open_remote_split, remote_description
-from model.data.stores.store import Store, open_split
+from model.data.stores.store import Store
 from model.data.synthetic import write_synthetic
 from model.errors import DataError, UserError
 

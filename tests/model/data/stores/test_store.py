@@ -13,7 +13,8 @@ import pytest
 from model.data.layout.description import builtin_description
 from model.data.layout.split_lists import games_of_split, write_split
 from model.data.stores import cache as cache_module
-from model.data.stores.store import Store, open_split, open_store
+from model.data.stores.building import open_split
+from model.data.stores.store import Store, open_store
 from model.errors import DataError, UserError
 from model.timeline import NO_FUTURE, NO_PAST
 
@@ -22,7 +23,7 @@ Write = Callable[..., Path]
 BUILDER = """
 import sys, time
 from pathlib import Path
-from model.data.stores.store import open_split
+from model.data.stores.building import open_split
 
 def pause(done, games):
     print("built", done, flush=True)
