@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from published import BATCH, Published
+from baselines.published import BATCH, Published
 
 from model.data.sampler import SamplerConfig
 from model.data.stores.building import open_split

@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
-from plain_network import PlainNetwork
+from baselines.plain_network import PlainNetwork
 
 from hpo.journal.paired import paired_difference
 from hpo.report.stage_tables import format_difference

@@ -24,8 +24,8 @@ from tempfile import TemporaryDirectory
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
+from baselines.published import BATCH, Published
 from main_job import our_step, paper_trial, validated
-from published import BATCH, Published
 
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
 from model.data.stores.building import open_split

@@ -3,7 +3,7 @@
     python benchmarks/search_replay.py [--table FILE] [--seeds 20] [--at-a-time 1 4 16] [--only NAME ...]
         [--start own|random|nothing]
 
-Every searcher and scheduler plays on ``benchmarks/landscape.py``, a model of benchmarks/trainings.csv.gz,
+Every searcher and scheduler plays on ``replays/landscape.py``, a model of benchmarks/trainings.csv.gz,
 with chunks for 50 whole trainings. What it would name as its winner after 10, 25 and 50 of them is judged by
 its true score, the mean over seeds. The peers are used as their documentation shows. All of them try the same
 configuration first: that of calf's study file, a random one, or none. As long as no training has ended, the
@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 import optuna
 import torch
-from landscape import Array, Landscape, Trainings, held_out
 from optuna.samplers import GPSampler, TPESampler
-from replay import Running, Search, play
-from replay_peers import PlainOptuna, SyneTune
+from replays.landscape import Array, Landscape, Trainings, held_out
+from replays.peers import PlainOptuna, SyneTune
+from replays.search import Running, Search, play
 from scipy.stats import spearmanr
 from trainings import SPACE, TABLE
 

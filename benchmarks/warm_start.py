@@ -2,7 +2,7 @@
 
     python benchmarks/warm_start.py [--table FILE] [--seeds 20]
 
-A first search plays on ``benchmarks/landscape.py`` with the first part of every training only,
+A first search plays on ``benchmarks/replays/landscape.py`` with the first part of every training only,
 as a study with fewer epochs. A second search, of whole trainings, starts from its scores, from scores that
 say the opposite, or from nothing.
 """
@@ -16,8 +16,8 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from landscape import Landscape, Trainings
-from replay import play
+from replays.landscape import Landscape, Trainings
+from replays.search import play
 from search_replay import Product, asha, landscape_of, quiet
 from trainings import TABLE
 

@@ -33,7 +33,7 @@ class LossConfig:
     tau_min: float = 0.1
     """Margin of equation (8)."""
     form: SegmentationForm = "paper"
-    """Form of equations (4) and (5)."""
+    """Form of equations (4) and (5); the trials of an array share it."""
     matching: Matching = "one-to-one"
     """Matching of actions and predictions: Algorithm 1, or none for the ablation of Table 2."""
 

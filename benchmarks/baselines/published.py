@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from plain_network import PlainNetwork
+from baselines.plain_network import PlainNetwork
 from torch.utils.data import DataLoader, Dataset
 
 from model.data.chunks import Chunks, load_chunks

@@ -9,7 +9,7 @@ import optuna
 from optuna.pruners import HyperbandPruner
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
-from replay import Running
+from replays.search import Running
 from trainings import SPACE
 
 from hpo.search.optuna_study import distribution

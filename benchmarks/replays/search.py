@@ -1,4 +1,4 @@
-"""Searches that train trials epoch by epoch on ``benchmarks/landscape.py``."""
+"""Searches that train trials epoch by epoch on ``benchmarks/replays/landscape.py``."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from landscape import Array, Landscape
+from replays.landscape import Array, Landscape
 
 from hpo.space.space import Parameters
 
