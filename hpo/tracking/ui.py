@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -68,10 +67,10 @@ def serve_ui(environment: Environment, host: str, port: int, *, ready: Callable[
     with _stoppable() as stopped, _server(environment, host, port, log) as server:
         _wait_until_healthy(address, server, log)
         ready(address)
-        while server.poll() is None and not stopped.is_set():
+        while server.poll() is None and not stopped():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(_LOOK_S)
-        if not stopped.is_set():
+        if not stopped():
             raise UserError("the MLflow server exited unexpectedly", log=log, last_line=_last_error(log))
 
 
@@ -119,21 +118,24 @@ def _require_free_port(host: str, port: int) -> None:
 
 
 @contextlib.contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """End the block without an error on SIGINT and SIGTERM.
+def _stoppable() -> Iterator[Callable[[], bool]]:
+    """End the block without an error on the first SIGINT or SIGTERM; more of them do not disturb its end.
 
     Yields:
-        Set by a signal, for one that comes while Python ignores errors, as it does when it deletes an object.
+        Whether a signal has come, for one that comes while Python ignores errors, as it does when it deletes
+        an object.
     """
-    stopped = threading.Event()
+    arrived = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        stopped.set()
-        raise KeyboardInterrupt
+        nonlocal arrived  # no lock: a second signal may come while this function runs for the first one
+        if not arrived:
+            arrived = True
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stopped
+        yield lambda: arrived
     except KeyboardInterrupt:
         pass
     finally:

@@ -16,6 +16,7 @@ import pytest
 from mlflow.server.security_utils import is_allowed_host_header, should_block_cors_request
 
 from hpo.config.environment import Environment, read_environment
+from hpo.tracking import ui
 from hpo.tracking.follower import Follower
 from hpo.tracking.mlflow_tracker import MlflowTracker
 from hpo.tracking.store import make_store
@@ -155,6 +156,24 @@ def test_a_signal_stops_the_pages_and_their_server(
     serve_ui(environment, "127.0.0.1", port, ready=stop)
     assert told == [f"http://127.0.0.1:{port}"]
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert is_free(port)
+
+
+def test_a_second_signal_leaves_no_server_behind(
+    environment: Environment, port: int, stand_in: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(HEALTHY)
+
+    def terminate(*_arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def stop(server: "subprocess.Popen[bytes]") -> None:
+        terminate()
+        stop_server(server)
+
+    stop_server = ui._stop
+    monkeypatch.setattr(ui, "_stop", stop)
+    serve_ui(environment, "127.0.0.1", port, ready=terminate)
     assert is_free(port)
 
 
