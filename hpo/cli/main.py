@@ -125,6 +125,8 @@ def main() -> None:
     _collect_seldom()
     try:
         app()
+    except KeyboardInterrupt:  # before a command runs, in which Typer handles it
+        sys.exit(130)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -22,7 +22,7 @@ from hpo.cli.networks import import_weights
 from model.errors import ConfigError, StorageError
 
 
-def run(monkeypatch: pytest.MonkeyPatch, error: Exception) -> int:
+def run(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
     def fail() -> None:
         raise error
 
@@ -60,6 +60,13 @@ def test_error_of_a_read_only_folder_says_which_variables_name_another(
     error, fix = capsys.readouterr().err.splitlines()
     assert error == "error: Read-only file system: /runs/data"
     assert all(variable in fix for variable in ("HPO_RUNS", "HPO_CACHE", "HPO_DATA"))
+
+
+def test_ctrl_c_before_a_command_runs_ends_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, KeyboardInterrupt()) == 130
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
