@@ -36,9 +36,7 @@ from hpo.study.running.preparing import PreparedStage, prepare_new
 from hpo.study.running.runner import Listener
 from hpo.study.running.session import (
     continue_study,
-    extend_study,
     preview_continuation,
-    preview_extension,
     start_study,
 )
 from hpo.tasks.base.presentation.stage_command import TaskCommands
@@ -141,13 +139,7 @@ class Launch:
         if warm_start is not None:
             refuse_other_warm_start(chosen_study(self.environment, name), warm_start)
         folder, plan, request = self._next_stage(request, name)
-        if self.dry_run:
-            with ReadingProgress() as progress:
-                stage = preview_extension(folder.name, request, self.environment, progress, **self._given)
-            return Prepared(plan=plan, name=folder.name, stages=[stage], environment=self.environment)
-        with self._session(plan, folder) as (progress, listener):
-            end = extend_study(folder.name, request, self.environment, progress, listener, **self._given)
-        return self._ran(plan, folder, end)
+        return self._go_on(plan, folder, request)
 
     def run_stage(
         self, stage: str, options: Mapping[str, Any], name: str | None, source: str | None
@@ -233,6 +225,10 @@ class Launch:
         plan = replace(plan, notices=(*plan.notices, *unfinished))
         if source:
             request = replace(request, start=starting_configuration(source, plan, self.environment))
+        return self._go_on(plan, folder, request)
+
+    def _go_on(self, plan: StudyPlan, folder: Path, request: StageRequest) -> Outcome:
+        """Run one more stage of a study, or more trials of its search."""
         if self.dry_run:
             with ReadingProgress() as progress:
                 stages = preview_continuation(

@@ -8,7 +8,7 @@ from typing import Any
 from hpo.config.bounds import MORE, is_same_space, with_bounds
 from hpo.config.environment import Environment
 from hpo.config.point_file import TypedPoints
-from hpo.config.stages import FinalStage, SearchStage
+from hpo.config.stages import SEARCH, FinalStage, SearchStage
 from hpo.config.study_file import space_of
 from hpo.journal.budget import Limit
 from hpo.journal.early_end import continue_beyond, ended_as_unlikely
@@ -112,14 +112,21 @@ def prepare_more(
     environment: Environment,
     progress: Progress,
 ) -> list[PreparedStage]:
-    """Prepare more stages of a study; ``plan`` has its data opened.
+    """Prepare more stages of a study, or more trials of its search; ``plan`` has its data opened.
+
+    Trials that the study has stay as they are, and the search continues as one of that length would have. In
+    a wider space it continues with all that it knows.
 
     Raises:
-        UserError: The study already has such a stage, it cannot run, or data or code have changed.
+        UserError: The study already has such a stage or it cannot run, no trial is added to the search, an
+            option of it differs that cannot change, its space lacks points that are known, or data or code
+            have changed.
     """
     refuse_changes(plan, state)
     name = state.created.study
     for request in requests:
+        if _extends(request, state):
+            continue
         if request.name in state.pending:
             raise UserError(
                 f"stage {request.name} of study {name!r} is not finished",
@@ -131,25 +138,21 @@ def prepare_more(
                 fix=f"show it with {shell_line('hpo', 'best', name)}, or start another study from what this "
                 f"one found: {shell_line('hpo', 'run', request.name, '--from', name, '--study', 'NEW')}",
             )
-    return [_prepared(plan, request, state, environment, progress) for request in requests]
+    return [
+        _extended(plan, request, state)
+        if _extends(request, state)
+        else _prepared(plan, request, state, environment, progress)
+        for request in requests
+    ]
 
 
-def prepare_extension(
-    plan: StudyPlan, request: StageRequest, state: StudyState, environment: Environment, progress: Progress
-) -> PreparedStage:
-    """Prepare more trials of a search; ``plan`` has its data opened.
+def _extends(request: StageRequest, state: StudyState) -> bool:
+    """Return whether a request adds trials to the search of a study."""
+    return request.name == SEARCH and SEARCH in state.stages
 
-    Trials that the study has stay as they are, and the search continues as one of that length would have. In
-    a wider space it continues with all that it knows.
 
-    Raises:
-        UserError: An option differs that cannot change, no trial is added, the space lacks points that are
-            known, or data or code have changed.
-    """
-    refuse_changes(plan, state)
+def _extended(plan: StudyPlan, request: StageRequest, state: StudyState) -> PreparedStage:
     stage = request.name
-    if stage not in state.stages:
-        return prepare_more(plan, [request], state, environment, progress)[0]
     before = state.asked[stage]
     settings = _extended_settings(plan, request, state)
     staged = plan.with_stage(stage, settings)

@@ -31,7 +31,7 @@ from hpo.study.reopening import (
 )
 from hpo.study.running.budget import begun, next_budget, require_time
 from hpo.study.running.pending_stages import DRAIN_S, SessionEnd, record, run_pending_stages, tracker_of
-from hpo.study.running.preparing import PreparedStage, creation, prepare_extension, prepare_more, with_limits
+from hpo.study.running.preparing import PreparedStage, creation, prepare_more, with_limits
 from hpo.study.running.runner import Listener
 from hpo.study.running.stop_requests import WHOLE_STUDY, StopRequests
 from hpo.tasks.base.splits import Progress
@@ -111,78 +111,32 @@ def continue_study(
     data: str | None = None,
     budget: BudgetSet | None = None,
 ) -> SessionEnd:
-    """Run more stages of a study, after the unfinished ones, for as long as ``budget`` allows.
+    """Run more stages of a study, or more trials of its search, after what is unfinished.
 
-    A search whose budget is over ends with the trials that it has. ``data`` is where the data have moved to.
+    It runs for as long as ``budget`` allows; a search whose budget is over ends with the trials that it has.
+    ``data`` is where the data have moved to.
 
     Raises:
-        UserError: The study does not exist, is running elsewhere or already has such a stage, or its data or
-            the code have changed.
+        UserError: The study does not exist or is running elsewhere, it already has such a stage, no trial is
+            added to its search, an option of it cannot change, or the data or the code have changed.
     """
     with _session(name, environment) as journal:
         state = _opened(journal)
         plan = reopen(journal, state, data, environment, progress)
         stages = prepare_more(plan, requests, state, environment, progress)
-        asked = (event for stage in stages for event in stage.events)
-        record(
-            journal, state, [*resumption(journal, state, environment), *asked, *next_budget(state, budget)]
-        )
-        return run_pending_stages(plan, journal, state, environment, listener)
-
-
-def extend_study(
-    name: str,
-    request: StageRequest,
-    environment: Environment,
-    progress: Progress,
-    listener: Listener,
-    *,
-    data: str | None = None,
-    budget: BudgetSet | None = None,
-) -> SessionEnd:
-    """Add trials to a search of a study, whether it has ended or not, and run what is left.
-
-    It runs for as long as ``budget`` allows. ``data`` is where its data have moved to.
-
-    Raises:
-        UserError: The study does not exist or is running elsewhere, an option cannot change, no trial is
-            added, or data or code have changed.
-    """
-    with _session(name, environment) as journal:
-        state = _opened(journal)
-        plan = reopen(journal, state, data, environment, progress)
-        stage = prepare_extension(plan, request, state, environment, progress)
-        added = _added(stage, state)
+        added = _added(stages, state)
         record(
             journal, state, [*resumption(journal, state, environment), *added, *next_budget(state, budget)]
         )
         return run_pending_stages(plan, journal, state, environment, listener)
 
 
-def preview_extension(
-    name: str,
-    request: StageRequest,
-    environment: Environment,
-    progress: Progress,
-    *,
-    data: str | None = None,
-    budget: BudgetSet | None = None,
-) -> PreparedStage:
-    """Prepare more trials of a search, with all checks of ``extend_study``, and start nothing.
-
-    Raises:
-        UserError: As ``extend_study``.
-    """
-    with Journal.open(study_folder(environment, name)) as journal:
-        state = stored_state(journal.folder)
-        plan = reopened(journal.folder, state, data, environment, progress)
-        stage = prepare_extension(plan, request, state, environment, progress)
-        events = [*_added(stage, state), *next_budget(state, budget)]
-        return with_limits([stage], foreseen(state, events))[0]
+def _added(stages: Sequence[PreparedStage], state: StudyState) -> list[Event]:
+    """Return the events with which stages enter the journal, or the search of a study gets more trials."""
+    return [event for stage in stages for event in _events_of(stage, state)]
 
 
-def _added(stage: PreparedStage, state: StudyState) -> list[Event]:
-    """Return the events with which a search gets more trials, or enters the journal if it never started."""
+def _events_of(stage: PreparedStage, state: StudyState) -> list[Event]:
     plan, name = stage.plan, stage.asked.stage
     if name not in state.stages:
         return stage.events
@@ -213,7 +167,8 @@ def preview_continuation(
         state = stored_state(journal.folder)
         plan = reopened(journal.folder, state, data, environment, progress)
         stages = prepare_more(plan, requests, state, environment, progress)
-        return with_limits(stages, foreseen(state, next_budget(state, budget)))
+        events = [*_added(stages, state), *next_budget(state, budget)]
+        return with_limits(stages, foreseen(state, events))
 
 
 def resume_study(

@@ -113,7 +113,7 @@ def test_final_keeps_its_configurations_when_the_search_gets_more_trials(
     assert end.ending is pending_stages.Ending.INTERRUPTED
     trains(monkeypatch, 99)
     better = StageRequest(name="bayes", options={"try": [{"f": 9}], "trials": 3})
-    end = session.extend_study("s", better, environment, silent, silent)
+    end = session.continue_study("s", [better], environment, silent, silent)
     assert end.ending is pending_stages.Ending.COMPLETE
     assert end.state.trials["bayes-0003"].parameters == {"f": 9}
     trained = [(trial.role, trial.parameters["f"]) for trial in end.state.trials_of("final")]

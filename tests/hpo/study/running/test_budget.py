@@ -162,7 +162,7 @@ def searched(plan: StudyPlan, environment: Environment, *, hours: float, ran_min
 
 def previewed(environment: Environment, *, trials: int = 9, budget: BudgetSet | None = None) -> Limit:
     request = StageRequest(name="bayes", options={"trials": trials})
-    stage = session.preview_extension("old", request, environment, silent, budget=budget)
+    (stage,) = session.preview_continuation("old", [request], environment, silent, budget=budget)
     assert stage.limit is not None
     return stage.limit
 

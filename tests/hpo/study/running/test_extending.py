@@ -16,13 +16,13 @@ from hpo.study.estimate import Estimate
 from hpo.study.plan import StageRequest, StudyPlan
 from hpo.study.running import outline, preparing
 from hpo.study.running.outline import StageOutline
-from hpo.study.running.preparing import PreparedStage, prepare_extension
+from hpo.study.running.preparing import PreparedStage, prepare_more
 from hpo.tasks.base.task import TrialTime
 from model.errors import ConfigError
 
 
 def extended(plan: StudyPlan, state: StudyState, environment: Environment, **request: Any) -> PreparedStage:
-    return prepare_extension(plan, StageRequest(name="bayes", **request), state, environment, lambda *_: None)
+    return prepare_more(plan, [StageRequest(name="bayes", **request)], state, environment, lambda *_: None)[0]
 
 
 def test_space_without_a_point_of_the_warm_start_is_refused(

@@ -26,7 +26,7 @@ from hpo.study.configurations.first_points import first_points_of, why_not_first
 from hpo.study.estimate import Estimate
 from hpo.study.plan import StageRequest, StudyPlan
 from hpo.study.running.outline import StageOutline, plan_text
-from hpo.study.running.preparing import PreparedStage, creation, prepare_extension, prepare_more, prepare_new
+from hpo.study.running.preparing import PreparedStage, creation, prepare_more, prepare_new
 from hpo.study.running.stage import program_of
 from hpo.tasks.base.task import TrialTime
 from model.errors import ConfigError, DataError, UserError
@@ -120,7 +120,7 @@ def test_own_configuration_with_a_known_score_is_not_tried_again(small_plan: Stu
 def extension(
     plan: StudyPlan, state: StudyState, environment: Environment, **options: object
 ) -> PreparedStage:
-    return prepare_extension(plan, StageRequest(name="bayes", options=options), state, environment, silent)
+    return prepare_more(plan, [StageRequest(name="bayes", options=options)], state, environment, silent)[0]
 
 
 def test_search_that_has_ended_takes_more_trials(
@@ -196,10 +196,10 @@ def test_seeds_count_for_no_configuration_where_own_points_need_room(
 ) -> None:
     raced(small_plan, searched)
     request = StageRequest(name="bayes", tried=tried({"f": 4}, {"f": 5}), options={"trials": 4})
-    assert prepare_extension(small_plan, request, searched, environment, silent).trials == 12
+    assert prepare_more(small_plan, [request], searched, environment, silent)[0].trials == 12
     request = replace(request, options={"trials": 3})
     with pytest.raises(ConfigError, match="the search has 1 configuration left"):
-        prepare_extension(small_plan, request, searched, environment, silent)
+        prepare_more(small_plan, [request], searched, environment, silent)[0]
 
 
 def tried(*rows: dict[str, object]) -> TypedPoints:
@@ -250,7 +250,7 @@ def test_search_that_has_ended_takes_own_points_and_as_many_trials(
 ) -> None:
     request = StageRequest(name="bayes", tried=tried({"f": 3}, {"f": 4}))
     plan = with_own_f(small_plan, 3)
-    stage = prepare_extension(plan, request, searched, environment, silent)
+    stage = prepare_more(plan, [request], searched, environment, silent)[0]
     assert stage.trials == stage.asked.settings["trials"] == 3, "of two points to try, one is new"
     assert [(point.source, point.why_not) for point in stage.first] == [
         ("study file", "tried already"),
@@ -263,7 +263,7 @@ def widened(
     plan: StudyPlan, state: StudyState, environment: Environment, *bounds: str, **options: object
 ) -> PreparedStage:
     request = StageRequest(name="bayes", bounds=bounds, options=options)
-    return prepare_extension(plan, request, state, environment, silent)
+    return prepare_more(plan, [request], state, environment, silent)[0]
 
 
 def test_search_continues_in_a_wider_space_with_all_that_it_knows(
@@ -290,7 +290,7 @@ def test_study_file_that_says_nothing_new_keeps_a_space_that_was_typed(
     searched.apply(StageExtended(stage="bayes", settings=settings, trials=5, space=space))
     table = small_plan.study.stages.named("bayes").model_dump(mode="json")
     request = StageRequest(name="bayes", table=table, options={"trials": 6})
-    more = prepare_extension(small_plan, request, searched, environment, silent)
+    more = prepare_more(small_plan, [request], searched, environment, silent)[0]
     assert space_of(more.plan.study.stages.named("bayes")).describe() == space
 
 
@@ -300,10 +300,10 @@ def test_study_file_decides_on_options_that_were_not_typed(
     table = small_plan.study.stages.named("bayes").model_dump(mode="json")
     options = {"trials": None, "searcher": None}
     request = StageRequest(name="bayes", table={**table, "trials": 7}, options=options)
-    assert prepare_extension(small_plan, request, searched, environment, silent).trials == 7
+    assert prepare_more(small_plan, [request], searched, environment, silent)[0].trials == 7
     request = replace(request, table={**table, "trials": 7, "searcher": "random"})
     with pytest.raises(ConfigError, match=r"have searcher = .*, got random"):
-        prepare_extension(small_plan, request, searched, environment, silent)
+        prepare_more(small_plan, [request], searched, environment, silent)[0]
 
 
 def test_ended_search_gets_more_configurations_in_a_wider_space_without_a_number(
@@ -329,7 +329,7 @@ def test_search_that_ended_as_unlikely_goes_on_only_without_that_rule(
     assert refusal.value.details["fix"].endswith("hpo run bayes --study old --stop-when never")
     request = StageRequest(name="bayes", tried=tried({"f": 2}))
     with pytest.raises(ConfigError, match="has ended its search"):
-        prepare_extension(small_plan, request, searched, environment, silent)
+        prepare_more(small_plan, [request], searched, environment, silent)[0]
     assert extension(small_plan, searched, environment, stop_when="never").trials > 2
 
 
@@ -348,7 +348,7 @@ def test_space_of_other_hyperparameters_is_refused(
     table["space"]["alpha2"] = {"type": "float", "low": 1, "high": 9}
     request = StageRequest(name="bayes", table=table)
     with pytest.raises(ConfigError, match="bayes-2 has other hyperparameters"):
-        prepare_extension(small_plan, request, searched, environment, silent)
+        prepare_more(small_plan, [request], searched, environment, silent)[0]
 
 
 def test_bounds_that_cannot_be_trained_are_refused(small_plan: StudyPlan, environment: Environment) -> None:

@@ -143,6 +143,6 @@ def test_search_that_a_study_did_not_have_starts_with_its_note(
         journal.append(preparing.creation(small_plan, study_folder(environment, "new")))
     monkeypatch.setattr(preparing, "_together", lambda *_: "3 trials at a time")
     monkeypatch.setattr(session, "run_pending_stages", lambda *_: None)
-    session.extend_study("new", StageRequest(name="bayes"), environment, silent, silent)
+    session.continue_study("new", [StageRequest(name="bayes")], environment, silent, silent)
     state = stored_state(study_folder(environment, "new"))
     assert state.pending == ["bayes"] and state.notes == ["3 trials at a time"]
