@@ -28,7 +28,7 @@ SHARES_S: dict[str, float] = {
     "tests/e2e/test_reproduce.py": 20.0,
     "tests/e2e/test_secrets.py": 8.0,
     "tests/e2e/test_stages.py": 20.0,
-    "tests/e2e/test_study.py": 35.0,
+    "tests/e2e/test_study.py": 33.5,
     "tests/e2e/test_wrong_input.py": 2.5,
     "tests/hpo/study/running/test_session.py": 6.0,
     "tests/hpo/study/running/test_starting.py": 3.0,

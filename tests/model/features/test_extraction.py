@@ -12,14 +12,13 @@ import torch
 from generated_video import own_network, picture_of, steady, write_video
 
 from model.data.layout.description import read_description
-from model.data.layout.split_lists import list_games
 from model.data.stores.building import open_split
 from model.data.stores.store import Store
-from model.errors import ConfigError, DataError
+from model.errors import DataError
 from model.features import extraction, part
 from model.features.decoding import Gap
 from model.features.extraction import Extraction, ExtractionHere, extract_games
-from model.features.games import GameVideo, games_of_files, read_games, stem_of
+from model.features.games import GameVideo, games_of_files
 from model.features.networks import FeatureNetwork, load_network
 from model.features.part import PartFile
 from model.features.pca import Pca, fit_pca
@@ -307,78 +306,6 @@ def test_pca_without_a_training_split_is_one_error(
         extract(wanted, videos[:1])
 
 
-def test_every_wrong_line_of_a_table_is_told_at_once(tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").touch()
-    lines = ["game,part,video,split", "ok,1,a.mp4,train", "../x,1,a.mp4,train", "ok,0,a.mp4,train"]
-    lines += ["ok,2,b.mp4,train", "ok,2,a.mp4,valid", "ok,1,a.mp4,train", "new,1,a.mp4,no"]
-    (tmp_path / "games.csv").write_text("\n".join(lines))
-    with pytest.raises(DataError) as caught:
-        read_games(tmp_path / "games.csv")
-    assert [problem.place for problem in caught.value.problems] == [f"line {line}" for line in range(3, 9)]
-    (tmp_path / "games.csv").write_text("\n".join([lines[0], "", "", *lines[2:3]]))
-    with pytest.raises(DataError) as caught:
-        read_games(tmp_path / "games.csv")
-    assert [problem.place for problem in caught.value.problems] == ["line 4"]
-    (tmp_path / "games.csv").write_text("\n".join(line.replace(",", ", ") for line in lines[:2]))
-    assert read_games(tmp_path / "games.csv") == [
-        GameVideo(game="ok", part=1, video=tmp_path / "a.mp4", split="train")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("game,video\na,a.mp4\n", "got game, video: part is missing"),
-        ("game,part,video\n", "expected a line per video below the header of this table, got none"),
-    ],
-)
-def test_table_without_columns_or_lines_is_one_error(text: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "games.csv").write_text(text)
-    with pytest.raises(DataError, match=message):
-        read_games(tmp_path / "games.csv")
-
-
-def test_table_has_parts_up_to_99(tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").touch()
-    lines = ["game,part,video", "a,10,a.mp4", "a,99,a.mp4", "a,100,a.mp4", "a,01,a.mp4"]
-    (tmp_path / "games.csv").write_text("\n".join(lines[:3]))
-    assert [each.part for each in read_games(tmp_path / "games.csv")] == [10, 99]
-    (tmp_path / "games.csv").write_text("\n".join(lines))
-    with pytest.raises(DataError, match=r"part is '100' \(expected a number from 1 to 99\)") as caught:
-        read_games(tmp_path / "games.csv")
-    assert [problem.place for problem in caught.value.problems] == ["line 4", "line 5"]
-
-
-def test_table_has_the_games_that_lists_have(tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").touch()
-    lines = ["game , part, video", "league\\2015\\g/,1,a.mp4", "#12 Final,1,a.mp4", "a,1,a.mp4,b.mp4"]
-    (tmp_path / "games.csv").write_text("\n".join(lines[:2]))
-    assert [each.game for each in read_games(tmp_path / "games.csv")] == ["league/2015/g"]
-    (tmp_path / "games.csv").write_text("\n".join(lines))
-    with pytest.raises(DataError, match=r"'#12 Final' cannot be used: .* is a comment") as caught:
-        read_games(tmp_path / "games.csv")
-    assert [problem.place for problem in caught.value.problems] == ["line 3", "line 4"]
-    with pytest.raises(ConfigError, match="rename the video"):
-        games_of_files([tmp_path / "#12 Final.mp4"])
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_games_are_added_to_the_lists_that_the_data_folder_names(tmp_path: Path, encoding: str) -> None:
-    (tmp_path / "dataset.toml").write_text('[splits]\ntrain = "lists/training.txt"\n')
-    (tmp_path / "lists").mkdir()
-    file = tmp_path / "lists" / "training.txt"
-    file.write_bytes("old/\r\n\r\n# cups\r\ncup\\1\r\n".encode(encoding))
-    list_games(tmp_path, [("old", "train"), ("new", "train")])
-    assert file.read_text(encoding="utf-8") == "old/\n\n# cups\ncup\\1\nnew\n"
-    assert not (tmp_path / "train.txt").exists()
-    for game, split in (("old", "valid"), ("cup/1", "test")):
-        with pytest.raises(DataError, match=f"{game} is in the split train, expected {split}(?s:.*)take it"):
-            list_games(tmp_path, [(game, split)])
-    file.write_text("old\nold/\n")
-    with pytest.raises(DataError, match="'old' is already on line 1"):
-        list_games(tmp_path, [("new", "train")])
-
-
 def test_principal_components_are_fitted_to_the_games_of_any_list(
     network: FeatureNetwork, videos: list[GameVideo], four: Pca, tmp_path: Path
 ) -> None:
@@ -386,13 +313,6 @@ def test_principal_components_are_fitted_to_the_games_of_any_list(
     wanted = Extraction(root=tmp_path, network=network, per_second=2.0, dims=4)
     extract(wanted, [replace(videos[0], split="")])
     assert Pca.load(wanted.pca_file).digest == four.digest
-
-
-def test_names_of_networks_become_stems(tmp_path: Path) -> None:
-    assert stem_of("resnet152.tv_in1k") == "RESNET152"
-    assert stem_of("folder/my net.pt") == "MY_NET"
-    with pytest.raises(ConfigError, match="two videos have the name a"):
-        games_of_files([tmp_path / "a.mp4", tmp_path / "b" / "a.mp4"])
 
 
 def test_components_of_other_features_are_refused() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from model.data.layout.description import builtin_description
-from model.data.layout.split_lists import games_of_split, write_split
+from model.data.layout.split_lists import games_of_split, list_games, write_split
 from model.errors import DataError, Problem
 
 WYSCOUT = builtin_description("wyscout")
@@ -83,3 +83,20 @@ def test_problem_shows_letters_that_nobody_would_see() -> None:
     assert str(Problem("d/l/s/c\u200b", "a\u202eb", "no such\u2026")) == (
         "d/l/s/c\\u200b: a\\u202eb: no such\u2026"
     )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_games_are_added_to_the_lists_that_the_data_folder_names(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "dataset.toml").write_text('[splits]\ntrain = "lists/training.txt"\n')
+    (tmp_path / "lists").mkdir()
+    file = tmp_path / "lists" / "training.txt"
+    file.write_bytes("old/\r\n\r\n# cups\r\ncup\\1\r\n".encode(encoding))
+    list_games(tmp_path, [("old", "train"), ("new", "train")])
+    assert file.read_text(encoding="utf-8") == "old/\n\n# cups\ncup\\1\nnew\n"
+    assert not (tmp_path / "train.txt").exists()
+    for game, split in (("old", "valid"), ("cup/1", "test")):
+        with pytest.raises(DataError, match=f"{game} is in the split train, expected {split}(?s:.*)take it"):
+            list_games(tmp_path, [(game, split)])
+    file.write_text("old\nold/\n")
+    with pytest.raises(DataError, match="'old' is already on line 1"):
+        list_games(tmp_path, [("new", "train")])
