@@ -120,8 +120,8 @@ def run(
         The study, whose trials may have failed, or which has trials left if its budget is over.
 
     Raises:
-        UserError: Something is wrong that the caller can fix, or all trials fail for the same reason; the
-            text says what.
+        UserError: Something is wrong that the caller can fix, or no trial of a stage has a score; the text
+            says what.
         KeyboardInterrupt: The study was interrupted; a search continues with the same call, every study with
             ``hpo resume``.
     """

@@ -11,8 +11,6 @@ from hpo.journal.events import Value
 from hpo.journal.results import StudyState, stored_state
 from hpo.space.symbols import by_symbol
 from hpo.study.recorded.records import (
-    alike_failures,
-    all_fail_sentence,
     failures,
     first_traceback,
     trial_files,
@@ -190,8 +188,7 @@ class Study:
 
         Raises:
             UserError: The study is running elsewhere, its data or the code have changed, no trial has failed
-                that could be trained again, all trials fail for the same reason, or this is not the main
-                thread.
+                that could be trained again, no trial of a stage has a score, or this is not the main thread.
             KeyboardInterrupt: The study was interrupted again.
         """
         from hpo.api.arguments import check_session, plain_arguments, require_main_thread
@@ -222,20 +219,20 @@ def study_after(ran: "Ran", environment: Environment) -> Study:
     """Return a study that ran.
 
     Raises:
-        UserError: All trials failed for the same reason.
+        UserError: No trial of a stage has a score.
         KeyboardInterrupt: The study was interrupted.
     """
+    from hpo.api.no_score import why_no_score
     from hpo.report.trial_tables import retry_line
     from hpo.study.running.pending_stages import Ending
 
     if ran.end.ending is Ending.INTERRUPTED:
         raise KeyboardInterrupt
-    if ran.end.ending is Ending.ALL_FAIL:
-        failed = alike_failures(ran.end.state, ran.folder)
-        traceback = first_traceback(failed)
-        raise UserError(
-            all_fail_sentence(failed),
-            **({"traceback": traceback} if traceback else {}),
-            fix=retry_line(ran.folder.name, ran.end.state, ran.cluster),
-        )
+    if why := why_no_score(ran.end, ran.folder):
+        details: dict[str, object] = {}
+        if traceback := first_traceback(why.failed):
+            details["traceback"] = traceback
+        if why.failed:
+            details["fix"] = retry_line(ran.folder.name, ran.end.state, ran.cluster)
+        raise UserError(why.sentence, **details)
     return Study(ran.folder, environment)

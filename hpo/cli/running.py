@@ -1,6 +1,5 @@
 """Output of ``run`` and ``resume`` when a study ends."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +8,9 @@ import typer
 from model.shell import shell_line
 
 if TYPE_CHECKING:
+    from hpo.api.no_score import NoScore
     from hpo.journal.results import StudyState
     from hpo.study.plan import StudyPlan
-    from hpo.study.recorded.records import Row
     from hpo.study.running.pending_stages import SessionEnd
 
 
@@ -24,9 +23,9 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path, cluster: str | No
 
     ``cluster`` is the address of the Ray cluster that has trained it, if one has.
     """
+    from hpo.api.no_score import why_no_score
     from hpo.page.paper import write_paper
     from hpo.report.console import standard_error
-    from hpo.study.recorded.records import alike_failures, all_fail_sentence, failures
     from hpo.study.recorded.results import is_final
     from hpo.study.running.pending_stages import Ending
 
@@ -36,18 +35,9 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path, cluster: str | No
             raise typer.Exit(130)
         case Ending.BUDGET_OVER if not end.state.has_score:
             raise typer.Exit(1)
-        case Ending.ALL_FAIL:
-            found = alike_failures(end.state, folder)
-            _print_failures(f"stopped: {all_fail_sentence(found)}", found, end.state, folder, cluster)
-            raise typer.Exit(1)
-        case Ending.COMPLETE if end.without_score:
-            stage = end.without_score[0]
-            found = failures(end.state, folder, stage)
-            first = f"; the first failure: {found[0]['reason']}" if found else ""
-            _print_failures(
-                f"no trial of stage {stage} has a score{first}", found, end.state, folder, cluster
-            )
-            raise typer.Exit(1)
+    if why := why_no_score(end, folder):
+        _print_failures(why, end.state, folder, cluster)
+        raise typer.Exit(1)
     show_stages(end.state, plan, folder, cluster=cluster)
     if finals := [name for name in end.state.stages if is_final(plan, name)]:
         files = write_paper(plan, end.state, folder) if end.state.stages[finals[-1]].finished_at else []
@@ -63,19 +53,17 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path, cluster: str | No
         console.print(f"  {step}", soft_wrap=True)
 
 
-def _print_failures(
-    line: str, failed: "Sequence[Row]", state: "StudyState", folder: Path, cluster: str | None
-) -> None:
-    """Print ``line``, which says why a stage has no score, the first traceback, and how to continue."""
+def _print_failures(why: "NoScore", state: "StudyState", folder: Path, cluster: str | None) -> None:
+    """Print why a stage has no score, the first traceback, and how to continue."""
     from hpo.report.console import standard_error
     from hpo.report.trial_tables import retry_line
     from hpo.study.recorded.records import first_traceback
 
     console = standard_error()
-    console.print(line, soft_wrap=True)
-    if traceback := first_traceback(failed):
+    console.print(why.sentence, soft_wrap=True)
+    if traceback := first_traceback(why.failed):
         console.print(f"traceback: {traceback}", soft_wrap=True)
-    if failed:
+    if why.failed:
         console.print(retry_line(folder.name, state, cluster), soft_wrap=True)
 
 

@@ -2,9 +2,13 @@
 
 import io
 import zipfile
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from model.errors import DataError, StorageError
@@ -12,21 +16,25 @@ from model.files import write_whole
 from model.training.outcomes import FailedError
 
 FORMAT = 1
-
-
 _PLAIN = (torch.Tensor, torch.nn.Parameter, int, float, bool, str, bytes, type(None))
+_TABLES = (dict, OrderedDict, Counter)
+_ARRAY = "numpy.ndarray"
+"""Only key of the table that stands for a NumPy array; its value is the content of an ``.npy`` file."""
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write ``content`` (tensors, numbers, strings, lists and dictionaries) to ``path`` atomically.
+    """Write ``content`` to ``path`` atomically.
+
+    It consists of tensors, NumPy arrays, numbers, strings, and lists and dictionaries of these. NumPy's
+    numbers come back as Python's.
 
     Raises:
         FailedError: ``content`` has a value of another type, which ``load_checkpoint`` could not read.
     """
-    require_plain(content, "")
+    stored = plain(content, "")
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    torch.save({"format": FORMAT, **content}, buffer)
+    torch.save({"format": FORMAT, **stored}, buffer)
     write_whole(path, buffer.getbuffer())
 
 
@@ -49,7 +57,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         # torch.load does not look at the checksums that torch.save wrote.
         with zipfile.ZipFile(file) as archive:
             broken = archive.testzip()
-        content: dict[str, Any] = {} if broken else _content(file)
+        content: dict[str, Any] = {} if broken else _with_arrays(_content(file))
     except MemoryError as error:
         raise _too_large(path) from error
     except Exception as error:  # torch.load raises many types for a damaged file
@@ -73,25 +81,56 @@ def _content(file: io.BytesIO) -> dict[str, Any]:
     return content
 
 
-def require_plain(value: Any, place: str) -> None:
-    """Check that a checkpoint can hold ``value``; ``place`` is its name in errors.
+def plain(value: Any, place: str) -> Any:
+    """Return ``value`` as a checkpoint holds it; ``place`` is its name in errors.
 
     Raises:
         FailedError: It has a value of a type that ``load_checkpoint`` could not read.
     """
-    if isinstance(value, dict):
+    if isinstance(value, np.generic):
+        value = value.item()
+    if type(value) in _TABLES:
+        keys = [plain(key, f"{place}, a key") for key in value]
+        entries = [plain(entry, f"{place}.{key}" if place else str(key)) for key, entry in value.items()]
+        is_plain = _same(keys, value) and _same(entries, value.values())
+        # The table of a network's weights carries a version that a copy would lose.
+        return value if is_plain else type(value)(zip(keys, entries, strict=True))
+    if type(value) in (list, tuple):
+        return type(value)(plain(entry, f"{place}[{number}]") for number, entry in enumerate(value))
+    if type(value) is np.ndarray and not value.dtype.hasobject:
+        return {_ARRAY: _npy(value)}
+    if type(value) in _PLAIN:
+        return value
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    if isinstance(value, np.ndarray):
+        kind += f" of {value.dtype}"
+    raise FailedError(
+        f"cannot store {place} in a checkpoint: expected tensors, NumPy arrays, numbers, strings, and lists "
+        f"or dictionaries of these, got {kind}"
+    )
+
+
+def _same(stored: Sequence[object], values: Iterable[object]) -> bool:
+    return all(one is other for one, other in zip(stored, values, strict=True))
+
+
+def _npy(array: npt.NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _with_arrays(value: Any) -> Any:
+    """Return what a checkpoint holds with its NumPy arrays."""
+    if type(value) in _TABLES:
+        if value.keys() == {_ARRAY}:
+            return np.load(io.BytesIO(value[_ARRAY]), allow_pickle=False)
         for key, entry in value.items():
-            require_plain(key, f"{place}, a key")
-            require_plain(entry, f"{place}.{key}" if place else str(key))
-    elif type(value) in (list, tuple):
-        for number, entry in enumerate(value):
-            require_plain(entry, f"{place}[{number}]")
-    elif type(value) not in _PLAIN:
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        raise FailedError(
-            f"cannot store {place} in a checkpoint: expected tensors, numbers, strings, and lists or "
-            f"dictionaries of these, got {kind}"
-        )
+            value[key] = _with_arrays(entry)
+        return value
+    if type(value) in (list, tuple):
+        return type(value)(map(_with_arrays, value))
+    return value
 
 
 def _too_large(path: Path) -> StorageError:

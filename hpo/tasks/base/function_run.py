@@ -81,13 +81,13 @@ class Reporter:
 
         Args:
             score: Number in [0, 1]; higher is better.
-            state: What the function needs to continue after this epoch: tensors, numbers, strings, and lists
-                or dictionaries of these. None: an interrupted trial runs from its start.
+            state: What the function needs to continue after this epoch: tensors, NumPy arrays, numbers,
+                strings, and lists or dictionaries of these. None: an interrupted trial runs from its start.
 
         Raises:
             FailedError: The score or the state cannot be used, or there are more reports than epochs.
         """
-        from model.training.checkpoint import require_plain  # torch takes a second to import
+        from model.training.checkpoint import plain  # torch takes a second to import
 
         if self._done >= self.epochs:
             raise FailedError(
@@ -95,7 +95,7 @@ class Reporter:
                 "over range(report.epoch, report.epochs), and start a new study for other epochs "
                 "(--epochs, or epochs of function_task)"
             )
-        require_plain(state, "state")
+        plain(state, "state")  # refuses what a checkpoint cannot hold here, where the user sees the line
         self._done += 1
         self._last = _Reported(self._done, checked_score(score), state)
         is_validated = self._schedule.next_validation(self._done - 1) == self._done

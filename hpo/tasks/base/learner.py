@@ -47,7 +47,10 @@ class Learner(ABC, Generic[SplitT]):
 
     @abstractmethod
     def learnt(self) -> dict[str, Any]:
-        """Return the trained state: tensors, numbers, strings, and lists or dictionaries of these."""
+        """Return the trained state.
+
+        It consists of tensors, NumPy arrays, numbers, strings, and lists or dictionaries of these.
+        """
 
     @abstractmethod
     def restore(self, learnt: dict[str, Any]) -> None:

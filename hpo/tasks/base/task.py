@@ -43,7 +43,10 @@ class Slot(Protocol):
         """Dataclass with all settings of the trial."""
 
     def state(self) -> dict[str, Any]:
-        """Return everything to resume from: tensors, numbers, strings, and lists or dictionaries of these."""
+        """Return everything to resume from.
+
+        It consists of tensors, NumPy arrays, numbers, strings, and lists or dictionaries of these.
+        """
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Restore what ``state`` returned."""

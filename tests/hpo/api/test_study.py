@@ -161,7 +161,10 @@ def test_session_in_which_all_trials_fail_alike_is_an_error_with_the_reason(
         journal.append(StudyInterrupted(reason=ALL_FAIL))
         with pytest.raises(UserError, match="all for the same reason: DivergedError: nan") as refused:
             study_after(after(), environment)
-    assert refused.value.details["fix"].endswith("hpo resume one --retry-failed")
+        assert refused.value.details["fix"].endswith("hpo resume one --retry-failed")
+        journal.append(StageFinished(stage="bayes", best_trial=""))
+        with pytest.raises(UserError, match="no trial of stage bayes has a score; the first failure: Div"):
+            study_after(after(), environment)
 
 
 def test_reason_for_which_all_fail_is_that_of_the_stage_that_stopped_and_the_latest(

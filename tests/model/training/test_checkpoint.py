@@ -2,6 +2,7 @@ import errno
 import os
 import pickle
 import re
+from collections import defaultdict
 from io import BytesIO
 from pathlib import Path
 
@@ -52,8 +53,8 @@ def test_save_that_stops_in_the_middle_leaves_the_last_good_checkpoint(
     ("learnt", "place"),
     [
         ({"model": object()}, "slot.learnt.model"),
-        ({"layers": [1.0, np.zeros(2)]}, "slot.learnt.layers[1]"),
-        ({"best": np.float64(0.5)}, "slot.learnt.best"),
+        ({"layers": [1.0, np.array([None])]}, "slot.learnt.layers[1]"),
+        ({"seen": defaultdict(int)}, "slot.learnt.seen"),
         ({Path("a"): 1}, "slot.learnt, a key"),
     ],
 )
@@ -65,6 +66,33 @@ def test_value_that_could_not_be_loaded_is_refused_when_it_is_saved(
     ):
         save_checkpoint(tmp_path / "last.pt", {"slot": {"learnt": learnt}})
     assert not (tmp_path / "last.pt").exists()
+
+
+def test_numpy_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    values = np.arange(6, dtype=">f4").reshape(2, 3)
+    names, none = np.array(["a", "bc"]), np.empty((0, 2), dtype=bool)
+    content = {"layers": [values, (names, none)], "best": np.float64(0.5), np.int64(3): np.str_("x")}
+    save_checkpoint(tmp_path / "last.pt", {"slot": content})
+    assert content["layers"][0] is values, "what the caller has is not changed"
+    loaded = load_checkpoint(tmp_path / "last.pt")["slot"]
+    for saved, found in zip((values, names, none), (loaded["layers"][0], *loaded["layers"][1]), strict=True):
+        assert found.dtype == saved.dtype
+        assert np.array_equal(found, saved)
+    assert (type(loaded["best"]), loaded["best"], loaded[3]) == (float, 0.5, "x")
+
+
+def test_weights_keep_the_version_of_their_layers(tmp_path: Path) -> None:
+    weights = torch.nn.BatchNorm1d(2).state_dict()
+    save_checkpoint(tmp_path / "last.pt", {"network": weights, "seen": np.zeros(1)})
+    loaded = load_checkpoint(tmp_path / "last.pt")["network"]
+    assert loaded._metadata == weights._metadata
+
+
+def test_array_without_its_content_is_damage(tmp_path: Path) -> None:
+    for number, content in enumerate((3, b"no array")):
+        torch.save({"format": 1, "seen": {"numpy.ndarray": content}}, tmp_path / f"{number}.pt")
+        with pytest.raises(DataError, match="damaged"):
+            load_checkpoint(tmp_path / f"{number}.pt")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.99])
