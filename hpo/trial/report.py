@@ -1,11 +1,10 @@
 """Report of a trial on one of its validations."""
 
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from hpo.tasks.base.score import Score
+from hpo.tasks.base.score import Score, number_in
 from model.training.outcomes import FailedError
 
 _ROUNDING = 1e-6
@@ -53,9 +52,10 @@ def checked_metrics(metrics: Mapping[str, object], score: Score) -> dict[str, fl
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        return float(value)
-    raise FailedError(f"expected a number as metric {name!r}, got {type(value).__name__}")
+    number = number_in(value)
+    if number is None:
+        raise FailedError(f"expected a number as metric {name!r}, got {type(value).__name__}")
+    return number
 
 
 def best_report(reports: list[Report]) -> Report:

@@ -1,7 +1,6 @@
 """Trial of a task that is a function: runs it up to its next report, in a thread of its own."""
 
 import math
-import numbers
 import os
 import threading
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 from hpo.space.space import Parameters
 from hpo.tasks.base.printed import printed_to
+from hpo.tasks.base.score import number_in
 from hpo.tasks.base.working_folder import working_folder_kept
 from model.training.outcomes import DivergedError, FailedError, Outcome, Validation, failure_of
 from model.training.schedule import TrainingSchedule
@@ -230,12 +230,9 @@ def checked_score(score: object, *, function: Callable[..., Any] | None = None) 
         FailedError: It is no number, or lies outside [0, 1].
     """
     source = "" if function is None else f" from {_place(function)}"
-    if not isinstance(score, numbers.Real) or isinstance(score, bool):
+    value = number_in(score)
+    if value is None:
         raise FailedError(f"expected a score{source}, a number in [0, 1], got {type(score).__name__}")
-    try:
-        value = float(score)
-    except OverflowError:  # a whole number or a fraction that no float holds
-        value = math.inf
     if not math.isfinite(value):
         raise DivergedError(f"expected a score{source}, a number in [0, 1], got {value}")
     inside = min(max(value, 0.0), 1.0)

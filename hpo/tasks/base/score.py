@@ -1,8 +1,9 @@
 """Score of a task."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, SupportsFloat
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +50,20 @@ class Score:
         """Format the score with its name, such as ``Average-mAP 0.2500``."""
         name = self.label if self.other_mean(metrics, classes) is None else self._name
         return f"{name} {self.describe(value, metrics, classes)}"
+
+
+def number_in(value: object) -> float | None:
+    """Return a number that a task gives as a float; None if it is none.
+
+    NumPy's numbers count, and so do tensors and arrays of a single one, which metrics often are.
+    """
+    try:
+        number = value.item() if hasattr(value, "item") else value
+    except (ValueError, RuntimeError):  # several numbers
+        return None
+    if not isinstance(number, SupportsFloat) or isinstance(number, bool):
+        return None
+    try:
+        return float(number)
+    except OverflowError:  # a whole number or a fraction that no float holds
+        return math.inf

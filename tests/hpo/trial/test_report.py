@@ -13,9 +13,10 @@ from model.training.outcomes import FailedError
 SCORE = Score("r2", "R2")
 
 
-def test_numbers_of_numpy_become_plain_numbers() -> None:
-    checked = checked_metrics({"r2": np.float32(0.5), "rows": np.int64(3)}, SCORE)
-    assert json.loads(json.dumps(checked)) == {"r2": 0.5, "rows": 3.0}
+def test_numbers_of_libraries_become_plain_numbers() -> None:
+    metrics = {"r2": np.float32(0.5), "rows": np.int64(3), "loss": torch.tensor([0.25], requires_grad=True)}
+    checked = checked_metrics(metrics, SCORE)
+    assert json.loads(json.dumps(checked)) == {"r2": 0.5, "rows": 3.0, "loss": 0.25}
 
 
 @pytest.mark.parametrize("score", [-3265.0, 1.01, -1e-3])
@@ -28,7 +29,10 @@ def test_rounding_may_exceed_the_range() -> None:
     assert checked_metrics({"r2": 1.0 + 1e-9}, SCORE)["r2"] > 1.0
 
 
-@pytest.mark.parametrize(("value", "kind"), [("high", "str"), (torch.tensor(0.5), "Tensor"), (True, "bool")])
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("high", "str"), (torch.ones(2), "Tensor"), (np.ones(2), "ndarray"), (1j, "complex"), (True, "bool")],
+)
 def test_metric_that_is_no_number_is_named(value: object, kind: str) -> None:
     with pytest.raises(FailedError, match=f"a number as metric 'speed', got {kind}"):
         checked_metrics({"r2": 0.5, "speed": value}, SCORE)

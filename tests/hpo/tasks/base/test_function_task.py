@@ -319,7 +319,13 @@ def test_what_a_function_returns_is_checked_at_its_own_line(
 
 @pytest.mark.parametrize(
     ("score", "known"),
-    [(np.float32(1.0000001), 1.0), (1.0000000000000002, 1.0), (-1e-17, 0.0), (np.float32(0.5), 0.5)],
+    [
+        (np.float32(1.0000001), 1.0),
+        (1.0000000000000002, 1.0),
+        (-1e-17, 0.0),
+        (np.float32(0.5), 0.5),
+        (torch.tensor(0.5), 0.5),
+    ],
 )
 def test_score_beside_its_interval_by_rounding_is_its_bound(score: Any, known: float) -> None:
     assert checked_score(score) == known
