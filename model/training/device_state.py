@@ -56,6 +56,8 @@ class LoadMeter:
 
     def __enter__(self) -> "LoadMeter":
         if self._device.type == "cuda":
+            with contextlib.suppress(Exception):  # errors of CUDA have many types
+                torch.cuda.reset_peak_memory_stats(self._device)
             self._sampler.start()
         return self
 

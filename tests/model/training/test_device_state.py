@@ -38,10 +38,13 @@ def test_load_of_a_gpu_has_mlflow_s_names_and_is_measured_during_the_work(
             sampled.set()
         return value
 
+    peak = {GPU: 70_000_000_000}  # of earlier trials of the process
     monkeypatch.setattr(device_state, "SAMPLE_S", 0.001)
-    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 3_900_000_000)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: peak.update({device: 0}))
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", peak.__getitem__)
     monkeypatch.setattr(torch.cuda, "utilization", utilisation)
     with LoadMeter(GPU) as meter:
+        peak[GPU] = max(peak[GPU], 3_900_000_000)
         assert sampled.wait(60)
     assert meter.load == {
         "system/gpu_0_memory_usage_megabytes": 3900.0,
