@@ -136,6 +136,17 @@ def test_help_of_a_stage_lists_every_option_in_one_section(stage: str) -> None:
     ]
 
 
+def test_every_stage_has_the_options_of_data_time_and_machine() -> None:
+    texts = [
+        help_of("run", stage).partition("\nData:\n")[2]
+        for stage in ("bayes", "paper", "grid-slicing", "final")
+    ]
+    of_search = {"--stop-when"}
+    options = [set(re.findall(r"^  (--[a-z-]+)", text, flags=re.MULTILINE)) - of_search for text in texts]
+    assert {"--data", "--skip-missing", "--hours", "--device"} <= options[0]
+    assert options == [options[0]] * len(texts)
+
+
 class Recorder:
     """Launch that keeps the options of a stage or of the procedure."""
 
