@@ -275,15 +275,20 @@ def _stems(folder: Path) -> list[str]:
     Raises:
         ConfigError: There are none.
     """
-    from model.data.layout.game_files import stems_below
+    from model.data.layout.game_files import feature_name, stems_below
+    from model.files import files_below
 
-    stems = stems_below(folder)
-    if not stems:
+    if stems := stems_below(folder):
+        return stems
+    unknown = "the features are unknown: no game folder has feature files such as 1_VIDEO.npy"
+    if other := min((file for file in files_below(folder) if file.suffix == ".npy"), default=None):
         raise ConfigError(
-            "the features are unknown: no game folder has feature files such as 1_VIDEO.npy",
-            fix="give their stems with --features NAME,...",
+            unknown,
+            got=other.relative_to(folder),
+            fix="put the files of each game into a folder, and begin their names with the part (half) of the "
+            f"game: GAME/{feature_name(1, other.stem)} is the first part",
         )
-    return stems
+    raise ConfigError(unknown, fix="give their stems with --features NAME,...")
 
 
 def _description(

@@ -196,9 +196,15 @@ def labels(
         ),
     ] = None,
     part: Annotated[
-        int,
-        typer.Option(metavar="NUMBER", min=1, max=MOST_PARTS, help="Part (half) of the game of such a file."),
-    ] = 1,
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=1,
+            max=MOST_PARTS,
+            help="Part (half) of the game of such a file, by default 1, and of all lines of a table without "
+            "the column part.",
+        ),
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option(metavar="train|valid|test", help="Split whose list gets the games. Default: none."),

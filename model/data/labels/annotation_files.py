@@ -70,7 +70,9 @@ def different_videos(files: Sequence[tuple[Path, AnnotationFile]]) -> list[Probl
     return problems
 
 
-def read_annotations(file: Path, *, game: str, part: int, frame_rate: float | None = None) -> AnnotationFile:
+def read_annotations(
+    file: Path, *, game: str, part: int | None = None, frame_rate: float | None = None
+) -> AnnotationFile:
     """Read a file of annotations.
 
     An annotation that lasts counts as the moment at which it begins.
@@ -79,14 +81,14 @@ def read_annotations(file: Path, *, game: str, part: int, frame_rate: float | No
         file: A table (.csv) with the columns game, part, time and label, OSL JSON or E2E-Spot's (.json), an
             ELAN file (.eaf), or subtitles (.srt, .vtt).
         game: Game of a file that names none, which are ELAN's and subtitles.
-        part: Part of the game of such a file.
+        part: Part of the game of such a file, by default 1, and of all lines of a table without that column.
         frame_rate: Frames per second of videos for which a .json file has frames and no rate.
 
     Raises:
         DataError: The file is none of these, or a rate is missing.
     """
     kinds: dict[str, Callable[[str, str, str], Iterator[AnnotationLine]]] = {
-        ".csv": _table,
+        ".csv": partial(_table, has_part=part is None),
         ".json": partial(json_lines, frame_rate=frame_rate),
         ".eaf": _elan,
         ".srt": _subtitles,
@@ -96,7 +98,7 @@ def read_annotations(file: Path, *, game: str, part: int, frame_rate: float | No
     if read is None:
         raise DataError(f"expected a file that ends in {', '.join(kinds)}, got {file.name}", file=file)
     try:
-        lines = list(read(decode_text(read_limited(file, _MAX_BYTES)), game, str(part)))
+        lines = list(read(decode_text(read_limited(file, _MAX_BYTES)), game, str(part or 1)))
     except (OSError, ValueError, ElementTree.ParseError) as error:
         raise DataError(f"this file of annotations cannot be read: {error}", file=file) from error
     annotations: list[Annotation] = []
@@ -150,11 +152,24 @@ def _seconds(text: str) -> float:
     return 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(seconds.replace(",", "."))
 
 
-def _table(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
-    for row in parse_table(text, _COLUMNS):
-        game, part, time, label = (row.cells[name] for name in _COLUMNS)
-        place = f"line {row.line}"
-        yield AnnotationLine(place=place, game=game, part=part, time=time, label=label, fault=row.fault)
+def _table(text: str, game: str, part: str, *, has_part: bool) -> Iterator[AnnotationLine]:
+    needed = _COLUMNS if has_part else ("game", "time", "label")
+    try:
+        rows = parse_table(text, needed)
+    except ValueError as error:
+        if str(error).endswith(": part is missing"):
+            raise ValueError(f"{error} (add it, or give --part 1 if all actions are in part 1)") from None
+        raise
+    for row in rows:
+        game, time, label = (row.cells[name] for name in ("game", "time", "label"))
+        yield AnnotationLine(
+            place=f"line {row.line}",
+            game=game,
+            part=row.cells.get("part", part),
+            time=time,
+            label=label,
+            fault=row.fault,
+        )
 
 
 def _elan(text: str, game: str, part: str) -> Iterator[AnnotationLine]:

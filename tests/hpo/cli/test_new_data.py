@@ -328,3 +328,12 @@ def test_example_reads_hours_and_utf_16(tmp_path: Path) -> None:
     file.write_text("game;part;time;label\nSpiel 1;1;1:02:03,5;Tür\n", encoding="utf-16")
     games = runpy.run_path(str(SCRIPT))["read_games"](file)
     assert games == {"Spiel 1": [{"gameTime": "1 - 62:03", "label": "Tür", "position": "3723500"}]}
+
+
+def test_feature_files_without_their_part_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    np.save(tmp_path / "a" / "clip.npy", np.zeros((4, 4), dtype=np.float32))
+    refused = new(tmp_path, "--rate", "5", "--classes", "goal")
+    assert isinstance(refused.exception, ConfigError)
+    assert refused.exception.details["got"] == "a/clip.npy"
+    assert "GAME/1_clip.npy is the first part" in str(refused.exception)

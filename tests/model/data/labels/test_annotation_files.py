@@ -67,6 +67,18 @@ def test_files_of_one_part_give_the_same_actions(tmp_path: Path, ending: str, te
     }
 
 
+def test_table_of_games_of_one_part_needs_no_column_of_parts(tmp_path: Path) -> None:
+    file = written(tmp_path / "a.csv", "game,time,label\na,1.5,goal\n")
+    refused = labels("--from", file, "--to", tmp_path / "data")
+    assert "part is missing (add it, or give --part 1 if all actions are in part 1)" in str(refused.exception)
+    assert labels("--from", file, "--to", tmp_path / "data", "--part", 1).exit_code == 0
+    assert '"gameTime": "1 - ' in (tmp_path / "data" / "a" / "Labels.json").read_text()
+    (known,) = read_annotations(
+        written(file, "game,part,time,label\na,2,1.5,goal\n"), game="", part=1
+    ).annotations
+    assert known.part == 2
+
+
 def test_table_becomes_label_files_and_classes(tmp_path: Path) -> None:
     answer = labels("--from", written(tmp_path / "a.csv", CSV), "--to", tmp_path / "data")
     assert answer.exit_code == 0, answer.output
@@ -268,9 +280,9 @@ def test_labels_without_a_class_are_told_with_their_line(tmp_path: Path) -> None
 )
 def test_file_of_another_kind_is_one_error(tmp_path: Path, name: str, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        read_annotations(written(tmp_path / name, text), game="a", part=1)
+        read_annotations(written(tmp_path / name, text), game="a")
 
 
 def test_file_without_annotations_is_a_problem(tmp_path: Path) -> None:
-    problems = read_annotations(written(tmp_path / "a.srt", ""), game="a", part=1).problems
+    problems = read_annotations(written(tmp_path / "a.srt", ""), game="a").problems
     assert [problem.message for problem in problems] == ["no annotation (expected at least one)"]
