@@ -175,11 +175,14 @@ def highlights(
         check_same_kind(opened.values())
     rate = edl_rate(opened.values(), timecode_rate)
     trained, confidences = _network(weights, run, confidence, device, opportunities=opportunities)
+    choices: dict[str, tuple[str | None, tuple[str, ...]]] = {"--sequences": (sequences, ("goal",))}
+    if not opportunities:
+        choices["--classes"] = (classes, ("goal", "card"))
+    chosen = chosen_classes(choices, trained.classes)
     chosen_device = torch.device(choose_device(device))
     games = [find_game(each) for each in game or []] or features_of_videos(
         trained, halves_of_game(videos), folder, model_weights=model_weights, pca=pca, device=chosen_device
     )
-    looked_at = chosen_classes(sequences, ("goal",), trained.classes, "--sequences")
     choice = FeatureChoice(name=features, forced=force_features)
     if opportunities:
         cut_at = _LOWEST_REVIEWED if threshold is None else threshold
@@ -188,7 +191,7 @@ def highlights(
             games,
             choice,
             device=chosen_device,
-            classes=looked_at,
+            classes=chosen["--sequences"],
             threshold=cut_at,
             before_s=before,
             after_s=after,
@@ -199,11 +202,10 @@ def highlights(
             f"{folder / REVIEW_FILE}"
         )
         return
-    shown = chosen_classes(classes, ("goal", "card"), trained.classes, "--classes")
     found = highlights_of(
         predict_game(trained, games[0], choice, device=chosen_device),
-        confidences={index: confidences[index] for index in shown},
-        sequence_classes=looked_at,
+        confidences={index: confidences[index] for index in chosen["--classes"]},
+        sequence_classes=chosen["--sequences"],
         threshold=LEAST_SCORE if threshold is None else threshold,
         before_s=before,
         after_s=after,

@@ -49,37 +49,46 @@ class GamePredictions:
     game lacks."""
 
 
-def chosen_classes(names: str | None, words: Sequence[str], classes: Sequence[str], option: str) -> list[int]:
-    """Return the indices of the classes that ``names`` (NAME,...) lists, or of those that ``words`` match.
+def chosen_classes(
+    choices: Mapping[str, tuple[str | None, Sequence[str]]], classes: Sequence[str]
+) -> dict[str, list[int]]:
+    """Return the indices of the classes that each option of the command line selects.
 
     Args:
-        names: Names that were typed. None: every class whose last word is one of ``words``, such as
-            ``yellow-card`` but not ``goal-kick`` for ``card`` and ``goal``.
-        words: Last words to look for in the names of classes.
+        choices: Option -> the names that were typed (NAME,...) and the last words of classes that are its
+            default, such as ``yellow-card`` but not ``goal-kick`` for ``card`` and ``goal``.
         classes: Classes of the network.
-        option: Option of the command line, for errors.
 
     Raises:
-        ConfigError: The network lacks one of the classes, or no class matches.
+        ConfigError: The network lacks a class that was typed, or no class is the default of an option.
     """
-    known = ", ".join(classes)
-    if names is not None:
-        given = [name.strip() for name in names.split(",")]
-        if unknown := [name for name in given if name not in classes]:
-            raise ConfigError(
-                f"{option}: the network has no class {', '.join(map(repr, unknown))}", classes=known
-            )
-        return [index for index, name in enumerate(classes) if name in given]
-    chosen = [
-        index for index, name in enumerate(classes) if re.split(r"[^a-z0-9]+", name.casefold())[-1] in words
-    ]
-    if not chosen:
+    chosen = {
+        option: _ending_in(words, classes) if names is None else _named(names, classes, option)
+        for option, (names, words) in choices.items()
+    }
+    if lacking := [option for option, indices in chosen.items() if not indices]:
+        words = dict.fromkeys(word for option in lacking for word in choices[option][1])
+        options = " and ".join(f"{option} NAME,..." for option in lacking)
         raise ConfigError(
             f"no class of the network has a name that ends in {' or '.join(words)}",
-            classes=known,
-            fix=f"add {option} NAME,... with the classes of a highlight",
+            classes=", ".join(classes),
+            fix=f"add {options} with the classes of a highlight",
         )
     return chosen
+
+
+def _ending_in(words: Sequence[str], classes: Sequence[str]) -> list[int]:
+    last = [re.split(r"[^a-z0-9]+", name.casefold())[-1] for name in classes]
+    return [index for index, word in enumerate(last) if word in words]
+
+
+def _named(names: str, classes: Sequence[str], option: str) -> list[int]:
+    given = [name.strip() for name in names.split(",")]
+    if unknown := [name for name in given if name not in classes]:
+        raise ConfigError(
+            f"{option}: the network has no class {', '.join(map(repr, unknown))}", classes=", ".join(classes)
+        )
+    return [index for index, name in enumerate(classes) if name in given]
 
 
 def predict_game(

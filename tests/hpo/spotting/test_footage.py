@@ -1,23 +1,25 @@
+from collections.abc import Sequence
+
 import pytest
 
 from hpo.spotting.footage import chosen_classes
 from model.data.layout.description import builtin_description
 from model.errors import ConfigError
 
-GOALS_AND_CARDS = ("goal", "card")
+GOALS, GOALS_AND_CARDS = ("goal",), ("goal", "card")
+
+
+def goals_and_cards(classes: Sequence[str]) -> list[str]:
+    chosen = chosen_classes({"--classes": (None, GOALS_AND_CARDS)}, classes)
+    return [classes[index] for index in chosen["--classes"]]
 
 
 def test_soccernet_v1_shows_goals_and_cards_and_dismisses_substitutions() -> None:
-    classes = builtin_description("soccernet-v1").classes
-    assert [classes[index] for index in chosen_classes(None, GOALS_AND_CARDS, classes, "--classes")] == [
-        "goal",
-        "card",
-    ]
+    assert goals_and_cards(builtin_description("soccernet-v1").classes) == ["goal", "card"]
 
 
 def test_cards_of_every_colour_are_cards() -> None:
-    classes = builtin_description("soccernet-v2").classes
-    assert [classes[index] for index in chosen_classes(None, GOALS_AND_CARDS, classes, "--classes")] == [
+    assert goals_and_cards(builtin_description("soccernet-v2").classes) == [
         "goal",
         "yellow-card",
         "red-card",
@@ -27,30 +29,38 @@ def test_cards_of_every_colour_are_cards() -> None:
 
 def test_last_word_counts() -> None:
     classes = ("Own goal", "goal-kick", "scorecard", "GOAL", "red_card")
-    assert chosen_classes(None, GOALS_AND_CARDS, classes, "--classes") == [0, 3, 4]
+    assert goals_and_cards(classes) == ["Own goal", "GOAL", "red_card"]
 
 
 def test_named_classes_are_taken_as_they_are() -> None:
-    assert chosen_classes("timeout, goal", ("goal",), ("goal", "foul", "timeout"), "--classes") == [0, 2]
+    choices = {"--sequences": (None, GOALS), "--classes": ("timeout, goal", GOALS_AND_CARDS)}
+    chosen = chosen_classes(choices, ("goal", "foul", "timeout"))
+    assert chosen == {"--sequences": [0], "--classes": [0, 2]}
 
 
-def test_other_vocabulary_must_say_what_makes_a_highlight() -> None:
+@pytest.mark.parametrize(
+    ("typed", "words", "options"),
+    [
+        (None, "goal or card", "--sequences NAME,... and --classes NAME,..."),
+        ("basket", "goal or card", "--classes NAME,..."),
+    ],
+)
+def test_other_vocabulary_must_say_what_makes_a_highlight(
+    typed: str | None, words: str, options: str
+) -> None:
+    choices = {"--sequences": (typed, GOALS), "--classes": (None, GOALS_AND_CARDS)}
     with pytest.raises(
-        ConfigError, match="no class of the network has a name that ends in goal or card"
+        ConfigError, match=f"no class of the network has a name that ends in {words}"
     ) as caught:
-        chosen_classes(None, GOALS_AND_CARDS, ("basket", "foul"), "--classes")
+        chosen_classes(choices, ("basket", "foul"))
     assert caught.value.details == {
         "classes": "basket, foul",
-        "fix": "add --classes NAME,... with the classes of a highlight",
+        "fix": f"add {options} with the classes of a highlight",
     }
 
 
-def test_typed_list_of_nothing_is_no_default() -> None:
-    with pytest.raises(ConfigError, match="--sequences: the network has no class ''"):
-        chosen_classes("", ("goal",), ("goal", "foul"), "--sequences")
-
-
-def test_unknown_class_is_told_beside_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="--sequences: the network has no class 'dunk'") as caught:
-        chosen_classes("basket,dunk", ("goal",), ("basket", "foul"), "--sequences")
+@pytest.mark.parametrize(("typed", "unknown"), [("", "''"), ("basket,dunk", "'dunk'")])
+def test_unknown_class_is_told_beside_the_known_ones(typed: str, unknown: str) -> None:
+    with pytest.raises(ConfigError, match=f"--sequences: the network has no class {unknown}") as caught:
+        chosen_classes({"--sequences": (typed, GOALS)}, ("basket", "foul"))
     assert caught.value.details == {"classes": "basket, foul"}
