@@ -16,13 +16,13 @@ from model.inference.evaluation import find_segmentation, find_spots
 from model.losses.complete import LossConfig
 from model.metrics.average_map import LOOSE_TOLERANCES_S, average_map
 from model.metrics.breakdowns import (
-    VICINITY_EDGES_S,
     GroupScore,
     average_map_by_group,
     break_actions,
     by_game_time,
     by_vicinity,
     game_time_edges,
+    vicinity_edges,
 )
 from model.metrics.calibration import Calibration, calibration, offsets_frames
 from model.metrics.matching import Matching
@@ -49,6 +49,8 @@ class Scores:
     """Number of halves of a game; 1 if every game has one part."""
     game_time: Sequence[GroupScore]
     vicinity: Sequence[GroupScore]
+    vicinity_edges_s: Sequence[float]
+    """Edges of the bins of ``vicinity``, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +160,8 @@ def _scores(spots: Spots, store: Store, options: dict[str, Any]) -> Scores:
     numbers, actions = np.array([half.number for half in store.halves]), store.actions
     in_break = break_actions(actions, numbers)
     halves = int(numbers.max())
-    time, vicinity = by_game_time(numbers, store.frame_rate), by_vicinity(store.frame_rate)
+    edges_s = vicinity_edges(actions, store.frame_rate)
+    time, vicinity = by_game_time(numbers, store.frame_rate), by_vicinity(store.frame_rate, edges_s)
     whole = average_map(spots, actions, **options)
     return Scores(
         average_map=whole.average_map,
@@ -171,7 +174,8 @@ def _scores(spots: Spots, store: Store, options: dict[str, Any]) -> Scores:
         game_time=average_map_by_group(
             spots, actions, time, groups=halves * (len(game_time_edges(halves)) - 1), **options
         ),
-        vicinity=average_map_by_group(spots, actions, vicinity, groups=len(VICINITY_EDGES_S) - 1, **options),
+        vicinity=average_map_by_group(spots, actions, vicinity, groups=len(edges_s) - 1, **options),
+        vicinity_edges_s=edges_s,
     )
 
 

@@ -16,7 +16,7 @@ from hpo.spotting.figures.timeline import timeline_figure
 from hpo.spotting.figures.zones import loss_figure, zones_figure
 from model.errors import UserError
 from model.files import write_whole
-from model.metrics.breakdowns import HALF_S, VICINITY_EDGES_S, GroupScore, game_time_edges
+from model.metrics.breakdowns import HALF_S, GroupScore, game_time_edges
 from model.metrics.calibration import CONFIDENCE_EDGES
 from model.wording import counted
 
@@ -70,7 +70,7 @@ def _write_tables(analysis: Analysis, folder: Path) -> list[Path]:
         "summary": _summary_rows(analysis),
         "per-class": per_class_rows(analysis),
         "game-time": _bin_rows(analysis, scores.game_time, game_time_labels(scores.halves), "bin_minutes"),
-        "vicinity": _bin_rows(analysis, scores.vicinity, vicinity_labels(), "bin_s"),
+        "vicinity": _bin_rows(analysis, scores.vicinity, vicinity_labels(scores.vicinity_edges_s), "bin_s"),
         "confusion": _confusion_rows(analysis),
         "calibration": _calibration_rows(analysis),
         "offsets": _offset_rows(analysis),
@@ -95,7 +95,7 @@ def _write_figures(analysis: Analysis, folder: Path) -> list[Path]:
         ),
         "vicinity": bins_figure(
             analysis.scores.vicinity,
-            vicinity_labels(),
+            vicinity_labels(analysis.scores.vicinity_edges_s),
             whole=analysis.scores.average_map_present,
             title=f"Average-mAP by distance to the closest other action{_scored(analysis)}",
             axis="distance to the closest other action of any class (s)",
@@ -148,10 +148,9 @@ def _minutes(first_s: float, edges_s: Sequence[float]) -> list[str]:
     return [*(f"{low}-{high}" for low, high in pairwise(minutes)), f"{minutes[-1]}+"]
 
 
-def vicinity_labels() -> list[str]:
-    """Return a label with the seconds of each bin."""
-    pairs = pairwise(VICINITY_EDGES_S[:-1])
-    return [*(f"{low:g}-{high:g}" for low, high in pairs), f"{VICINITY_EDGES_S[-2]:g}+"]
+def vicinity_labels(edges_s: Sequence[float]) -> list[str]:
+    """Return a label with the seconds of each bin; the last one has no end."""
+    return [*(f"{low:g}-{high:g}" for low, high in pairwise(edges_s[:-1])), f"{edges_s[-2]:g}+"]
 
 
 def _summary_rows(analysis: Analysis) -> Rows:

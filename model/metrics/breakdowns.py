@@ -20,6 +20,9 @@ MATCH_EDGES_S = (*(300.0 * step for step in range(19)), np.inf)
 """Bins within a match of one part, in seconds: 5 minutes each; the last holds everything after minute 90."""
 VICINITY_EDGES_S = (0.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, np.inf)
 """Bins of the distance to the closest other action, in seconds; the last includes actions without another."""
+_FINER = 10.0
+_FINEST = 100.0
+"""The bins of soccer are divided by this at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +143,33 @@ def by_game_time(half_numbers: npt.NDArray[np.int64], frame_rate: FrameRate) -> 
     return lambda matching: Groups(bins(matching.actions), bins(matching.spots))
 
 
-def by_vicinity(frame_rate: FrameRate) -> Grouping:
-    """Group by the distance to the closest other action, in bins of ``VICINITY_EDGES_S`` (figure 5).
+def vicinity_edges(actions: npt.NDArray[np.int64], frame_rate: FrameRate) -> tuple[float, ...]:
+    """Return the edges of bins of the distance to the closest other action, in seconds.
+
+    They are ``VICINITY_EDGES_S``, or a tenth or a hundredth of them where most actions would be in the first
+    bin, as in the rallies of table tennis.
+
+    Args:
+        actions: (n, 4), as in ``average_map``.
+        frame_rate: Converts frames to seconds.
+    """
+    apart_s = distance_to_others(actions[:, 0], actions[:, 1]) / frame_rate.per_second
+    finer = 1.0
+    while finer < _FINEST and 2 * np.sum(apart_s < VICINITY_EDGES_S[1] / finer) > len(apart_s):
+        finer *= _FINER
+    return tuple(edge / finer for edge in VICINITY_EDGES_S)
+
+
+def by_vicinity(frame_rate: FrameRate, edges_s: Sequence[float]) -> Grouping:
+    """Group by the distance to the closest other action, in bins between ``edges_s`` (figure 5).
 
     A wrong spot belongs to the group of the closest action of its class and half, or else to no group.
     """
 
     def groups(matching: Matching) -> Groups:
-        apart_s = distance_to_others(matching.actions) / frame_rate.per_second
-        of_action = bin_of(apart_s, VICINITY_EDGES_S)
+        actions = matching.actions
+        apart_s = distance_to_others(actions.half, actions.frame) / frame_rate.per_second
+        of_action = bin_of(apart_s, edges_s)
         return Groups(of_action, np.append(of_action, -1)[matching.closest])
 
     return groups
@@ -159,10 +180,17 @@ def bin_of(values: npt.NDArray[np.floating], edges: Sequence[float]) -> npt.NDAr
     return np.minimum(np.searchsorted(edges, values, side="right"), len(edges) - 1) - 1
 
 
-def distance_to_others(actions: Spots) -> npt.NDArray[np.float64]:
-    """Compute the frames to the closest other action of any class in the half; infinite if there is none."""
-    order = np.lexsort((actions.frame, actions.half))
-    half, frame = actions.half[order], actions.frame[order].astype(np.float64)
+def distance_to_others(
+    halves: npt.NDArray[np.int64], frames: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Compute the frames from every action to the closest other one of its half, of any class; else infinity.
+
+    Args:
+        halves: Half of every action, (n,).
+        frames: Its frame, (n,).
+    """
+    order = np.lexsort((frames, halves))
+    half, frame = halves[order], frames[order].astype(np.float64)
     gap = np.where(half[1:] == half[:-1], frame[1:] - frame[:-1], np.inf)
     apart = np.empty(len(frame))
     apart[order] = np.minimum(np.append(np.inf, gap), np.append(gap, np.inf))[: len(frame)]

@@ -55,5 +55,7 @@ def offsets_figure(
         middle = f", median {np.median(mine):+.1f} s" if len(mine) else ""
         title = f"{shortened(name, 40)}: {len(mine):,} spots{middle}"
         axes.set(title=title, ylabel="spots", xlim=(edges[0], edges[-1]))
+        if not len(mine):
+            axes.set(ylim=(0, 1), yticks=(0, 1))
     grid[-1][0].set_xlabel("seconds from the action to its spot")
     return figure

@@ -33,7 +33,7 @@ from model.errors import UserError
 from model.inference.evaluation import find_spots
 from model.losses.complete import LossConfig
 from model.metrics.average_map import LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S, AverageMap, average_map
-from model.metrics.breakdowns import GroupScore
+from model.metrics.breakdowns import VICINITY_EDGES_S, GroupScore
 from model.metrics.calibration import Calibration
 from model.metrics.thresholded import ClassResults
 from model.spots import Spots
@@ -66,6 +66,7 @@ def analysis() -> Analysis:
             halves=2,
             game_time=groups(20),
             vicinity=groups(11),
+            vicinity_edges_s=VICINITY_EDGES_S,
         ),
         results=ClassResults((5.0, 10.0), np.full((2, 2), 0.25), counts, counts, counts * 3),
         pairs=Pairs(
@@ -193,7 +194,8 @@ def test_bins_are_named_by_what_they_hold() -> None:
     labels = game_time_labels()
     assert (labels[0], labels[8:11], labels[-1]) == ("0-5", ["40-45", "45+", "45-50"], "90+")
     assert game_time_labels(1)[-2:] == ["85-90", "90+"] and game_time_labels(3)[10] == "2: 0-5"
-    assert (vicinity_labels()[0], vicinity_labels()[-1], len(vicinity_labels())) == ("0-10", "600+", 11)
+    labels = vicinity_labels(VICINITY_EDGES_S)
+    assert (labels[0], labels[-1], len(labels)) == ("0-10", "600+", 11)
 
 
 def test_file_in_the_place_of_the_folder_is_one_clear_error(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import numpy as np
 import oracles
+import pytest
 from detections import cells, found, rows_of, spots_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from model.metrics.breakdowns import (
     by_game_time,
     by_vicinity,
     distance_to_others,
+    vicinity_edges,
 )
 from model.metrics.matching import Matching
 from model.timeline import FrameRate
@@ -63,7 +65,7 @@ def test_distance_is_to_the_closest_other_action_whatever_its_class(actions) -> 
         )
         for row in mine
     ]
-    assert distance_to_others(ours).tolist() == expected
+    assert distance_to_others(ours.half, ours.frame).tolist() == expected
 
 
 def test_right_spot_goes_with_its_action_into_the_bin_before() -> None:
@@ -109,9 +111,16 @@ def test_match_of_one_part_has_one_clock() -> None:
 def test_wrong_spot_goes_with_the_closest_action_of_its_class_or_with_none() -> None:
     actions = rows_of([(0, 0, 0), (0, 50, 0), (0, 52, 1)])
     matching = Matching(spots_of([(0, 20, 0, 0.5), (0, 30, 0, 0.5), (1, 30, 0, 0.5)]), actions)
-    groups = by_vicinity(RATE)(matching)
+    groups = by_vicinity(RATE, VICINITY_EDGES_S)(matching)
     assert groups.of_action.tolist() == bin_of(np.array([25.0, 1.0, 1.0]), VICINITY_EDGES_S).tolist()
     assert groups.of_spot.tolist() == [groups.of_action[0], groups.of_action[1], -1]
+
+
+@pytest.mark.parametrize(("gap_s", "first_s"), [(40.0, 10.0), (9.0, 1.0), (0.5, 0.1)])
+def test_bins_of_vicinity_are_finer_where_actions_are_close(gap_s: float, first_s: float) -> None:
+    actions = rows_of([(0, round(n * gap_s * RATE.per_second), 0) for n in range(5)])
+    edges_s = vicinity_edges(actions, RATE)
+    assert edges_s[1] == pytest.approx(first_s) and len(edges_s) == len(VICINITY_EDGES_S)
 
 
 def test_class_without_actions_in_a_group_is_left_out_of_its_mean() -> None:
