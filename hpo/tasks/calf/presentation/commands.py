@@ -20,17 +20,22 @@ DEMO_MINUTES = 20
 
 def make_games(folder: Path, seed: int, progress: Progress) -> None:
     """Generate synthetic games from ``seed`` in ``folder``, unless it already contains a data set."""
+    from model.data.layout.description_text import changing
     from model.data.synthetic import write_synthetic
 
-    if (folder / "dataset.toml").exists():
+    described = folder / "dataset.toml"
+    if described.exists():
         return
-    write_synthetic(
-        folder,
-        games=DEMO_GAMES,
-        minutes=DEMO_MINUTES,
-        seed=seed,
-        progress=lambda done, games: progress("generating synthetic games", done, games),
-    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with changing(folder):
+        if not described.exists():  # another process may have generated them meanwhile
+            write_synthetic(
+                folder,
+                games=DEMO_GAMES,
+                minutes=DEMO_MINUTES,
+                seed=seed,
+                progress=lambda done, games: progress("generating synthetic games", done, games),
+            )
 
 
 COMMANDS = TaskCommands(
