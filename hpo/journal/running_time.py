@@ -15,7 +15,8 @@ class RunningTime:
         """Begin with the first session."""
         self._before_s = 0.0
         self._since: datetime | None = created_at
-        self._last = created_at
+        self.last_at = created_at
+        """Time of the last event of a session."""
 
     def record(self, event: Event) -> None:
         """Count the time up to an event."""
@@ -26,10 +27,10 @@ class RunningTime:
                 self._before_s, self._since = self.seconds(), event.at
             case StudyInterrupted():
                 self._before_s, self._since = self.seconds(event.at), None
-        self._last = event.at
+        self.last_at = event.at
 
     def seconds(self, now: datetime | None = None) -> float:
         """Return the running time in seconds, up to the last event or, for a study that runs, up to now."""
         if self._since is None:
             return self._before_s
-        return self._before_s + max(0.0, ((now or self._last) - self._since).total_seconds())
+        return self._before_s + max(0.0, ((now or self.last_at) - self._since).total_seconds())

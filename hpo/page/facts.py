@@ -140,11 +140,11 @@ def cost_table(state: StudyState) -> ShownTable:
         _cost_row(
             stage.stage,
             state.trials_of(stage.stage),
-            (stage.finished_at or state.updated_at) - stage.started_at,
+            (stage.finished_at or state.running.last_at) - stage.started_at,
         )
         for stage in state.stages.values()
     ]
-    rows.append(_cost_row("all", list(state.trials.values()), state.updated_at - state.created.at))
+    rows.append(_cost_row("all", list(state.trials.values()), state.running.last_at - state.created.at))
     return ShownTable(
         header=["stage", "trials", "training time of all trials", "elapsed time", "devices"],
         rows=rows,

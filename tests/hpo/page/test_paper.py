@@ -1,6 +1,7 @@
 """Texts for a paper: what stands in them, and that both files can be read by their programs."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from calf_plan import calf_plan
 from judged_studies import final, final_study, played
 from shown_stages import trial
 
-from hpo.journal.events import StageAsked, StageFinished, StageStarted
+from hpo.journal.events import StageAsked, StageFinished, StageStarted, StudyRenamed
 from hpo.journal.trial_state import TrialStatus
 from hpo.page.facts import cost_table
 from hpo.page.paper import LATEX, MARKDOWN, methods_paragraph, write_paper
@@ -143,6 +144,9 @@ def test_paper_and_page_count_the_time_of_failed_trials_alike() -> None:
     state = played("bayes", [trial(1, 0.25, duration_s=5.0), trial(2, None)])
     assert "All trials took 6 s of training" in methods_paragraph(calf_plan(), state)
     assert [row[2] for row in cost_table(state).rows] == ["6 s", "6 s"]
+    elapsed = cost_table(state).rows[-1][3]
+    state.apply(StudyRenamed(study="new", at=state.updated_at + timedelta(days=30)))
+    assert cost_table(state).rows[-1][3] == elapsed
 
 
 def test_name_that_is_not_utf_8_is_written_with_its_bytes(tmp_path: Path) -> None:
