@@ -65,7 +65,8 @@ def show_comparison(comparison: Comparison) -> None:
         print_table(_side_by_side(comparison.names, _texts(comparison.settings)))
     else:
         typer.echo("All settings are the same")
-    typer.echo(f"\nScores on the {split} split, and hyperparameters")
+    means = ", means over the seeds" if "seeds" in comparison.parameters else ""
+    typer.echo(f"\nScores on the {split} split{means}, and hyperparameters")
     scores = {
         name: ["-" if cell is None else f"{cell:.4f}" for cell in pair]
         for name, pair in comparison.scores.items()

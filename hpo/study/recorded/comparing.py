@@ -23,6 +23,7 @@ from hpo.space.symbols import symbol
 from hpo.study.devices import choose_device
 from hpo.study.folders import chosen_study
 from hpo.study.plan import StudyPlan, plan_of, reopen_data
+from hpo.study.reopening import placed
 from hpo.tasks.base.found import best_of_stage, found_configuration
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.score import Score
@@ -176,9 +177,7 @@ def _differing(ours: Mapping[str, Cell], theirs: Mapping[str, Cell]) -> dict[str
 
 
 def _cell(entry: Any) -> Cell:
-    if isinstance(entry, list):
-        return ", ".join(map(str, entry))
-    return str(entry) if entry is None or isinstance(entry, bool) else entry
+    return ", ".join(map(str, entry)) if isinstance(entry, list) else entry
 
 
 def _scores(first: Side, second: Side, split: str) -> dict[str, Pair]:
@@ -214,7 +213,11 @@ def _parameters(first: Side, second: Side) -> dict[str, Pair]:
     ours, theirs = first.configuration, second.configuration
     rows: dict[str, Pair] = {"epoch": (first.trial.best_epoch, second.trial.best_epoch)}
     if first.is_study:
-        rows = {"best trial": (first.trial.trial, second.trial.trial), **rows}
+        rows = {
+            "best trial": (first.trial.trial, second.trial.trial),
+            "seeds": (len(first.seeds), len(second.seeds)),
+            **rows,
+        }
     for name in dict.fromkeys([*ours, *theirs]):
         pair = (ours.get(name), theirs.get(name))
         if "." not in name or pair[0] != pair[1]:
@@ -223,7 +226,7 @@ def _parameters(first: Side, second: Side) -> dict[str, Pair]:
 
 
 def _paired_rows(first: Side, second: Side, split: str, *, claims: bool) -> Iterator[PairedRow]:
-    """Yield the configurations that both studies trained under one name, stage by stage."""
+    """Yield the configurations that both studies trained under one name, and the best, stage by stage."""
     scored = partial(_score, split=split, metric=first.plan.score.metric)
     for stage in first.state.stages:
         if stage not in second.state.stages:
@@ -231,6 +234,18 @@ def _paired_rows(first: Side, second: Side, split: str, *, claims: bool) -> Iter
         ours, theirs = _by_role(first.state, stage, scored), _by_role(second.state, stage, scored)
         for role in (role for role in ours if role in theirs):
             yield _paired_row(stage, role, ours[role], theirs[role], scored, claims=claims)
+        if stage == SEARCH:
+            continue
+        our_best, their_best = (_best_of(side.state, stage, scored) for side in (first, second))
+        is_shown = any((ours[role], theirs.get(role)) == (our_best, their_best) for role in ours)
+        if our_best and their_best and not is_shown:
+            yield _paired_row(stage, "best of each", our_best, their_best, scored, claims=claims)
+
+
+def _best_of(state: StudyState, stage: str, scored: Scored) -> list[TrialState]:
+    """Return the trials of the best configuration of a stage whose scores count; none without a score."""
+    best = best_of_stage(state, stage)
+    return [trial for trial in best.configuration.scored if scored(trial) is not None] if best else []
 
 
 def _by_role(state: StudyState, stage: str, scored: Scored) -> dict[str, list[TrialState]]:
@@ -301,9 +316,11 @@ def _on_same_items(
         )
     files = tuple(trial_folder(side.folder, side.trial.trial) / BEST for side in (first, second))
     try:
-        return _compare_networks(first.plan, (files[0], files[1]), split, environment, progress), None
+        plan = placed(first.plan, first.plan.data, first.folder.name)
+        return _compare_networks(plan, (files[0], files[1]), split, environment, progress), None
     except UserError as error:
-        return None, f"not compared on the same {unit}: {error.message}"
+        fix = f"; {error.details['fix']}" if "fix" in error.details else ""
+        return None, f"not compared on the same {unit}: {error.message}{fix}"
 
 
 def _compare_networks(

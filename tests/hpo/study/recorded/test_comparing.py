@@ -129,6 +129,7 @@ def test_studies_are_paired_by_seed_and_configuration(
     assert found.settings == {"seed": (4, 5)}
     assert found.scores["Average-mAP"] == (0.4, 0.35)
     assert (found.parameters["best trial"], found.parameters["f"]) == (("bayes-0002", "bayes-0001"), (5, 8))
+    assert found.parameters["seeds"] == (1, 1)
     rows = {row.stage: row for row in found.paired}
     final, search = rows["final"], rows["bayes"]
     assert (final.configuration, final.seeds, final.same_parameters) == ("found", 2, False)
@@ -139,6 +140,17 @@ def test_studies_are_paired_by_seed_and_configuration(
     assert found.remarks == ["one common seed gives no interval: train several seeds in both studies"]
     (tested,) = compare_named("one", "two", "test", environment, silent).paired
     assert tested.difference is not None and tested.difference.mean == pytest.approx(-0.07)
+
+
+def test_winners_of_two_finals_are_compared_whatever_their_names(
+    environment: Environment, one: Writer, small_plan: StudyPlan
+) -> None:
+    two = other(environment, small_plan)
+    for seed in (106, 107):
+        two.trial(f"final-1{seed}", {"f": 8, "r_s": 3.0}, 0.95, seed=seed, role="bayes-0001")
+    rows = compare_named("one", "two", "valid", environment, silent).paired
+    means = {row.configuration: row.means for row in rows if row.stage == "final"}
+    assert means == {"found": (pytest.approx(0.43), 0.4), "best of each": (pytest.approx(0.43), 0.95)}
 
 
 def test_on_other_data_nothing_is_claimed(
