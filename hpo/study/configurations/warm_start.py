@@ -180,16 +180,23 @@ def _own(trials: Sequence[TrialState], metric: str) -> list[dict[str, Any]]:
 def _refuse_other_scores(study: str, *, spaces: tuple[Space, Space], metrics: tuple[str, str]) -> None:
     """Check that the other study (first of each pair) searched the same space for the same score."""
     (their_space, our_space), (theirs, ours) = spaces, metrics
-    differing = ["space"] if their_space.digest() != our_space.digest() else []
+    differing = ["spaces"] if their_space.digest() != our_space.digest() else []
     differing += ["names of the scores"] if theirs != ours else []
     if not differing:
         return
-    error = UserError(f"cannot use the scores of study {study!r}: {' and '.join(differing)} differ")
-    if "space" in differing:
+    error = UserError(f"cannot use the scores of study {study!r}: the {' and the '.join(differing)} differ")
+    if "spaces" in differing:
         error.details["expected"] = _described(our_space)
         error.details["got"] = _described(their_space)
-        error.details["fix"] = "give this search the other's space with --space, or leave --warm-start out"
+        how = "with --space" if _bounds_only(their_space, our_space) else "in a study file"
+        error.details["fix"] = f"give this search the other's space {how}, or leave --warm-start out"
     raise error
+
+
+def _bounds_only(theirs: Space, ours: Space) -> bool:
+    """Return whether --space can make one space of the other: it adds neither names nor conditions."""
+    conditions = [{entry.name: entry.when for entry in space.parameters} for space in (theirs, ours)]
+    return conditions[0] == conditions[1]
 
 
 def _described(space: Space) -> str:

@@ -216,3 +216,16 @@ def test_related_scores_of_a_study_stay_related_and_are_counted_apart(environmen
 
 def report(trial: str, epoch: int, score: float) -> TrialReported:
     return TrialReported(trial=trial, epoch=epoch, metrics={"average_map": score}, train_s=1.0)
+
+
+def test_other_spaces_are_refused_with_what_makes_them_equal(environment: Environment) -> None:
+    write_study(environment, plan_over(8))
+    with pytest.raises(UserError, match="the spaces differ") as refused:
+        known_scores("b", plan_over(9), environment)
+    assert "with --space, or leave" in str(refused.value.details["fix"])
+    other = calf_plan(
+        {"stages": {"bayes": {"trials": 3, "space": {"beta": {"type": "float", "low": 0.1, "high": 1.0}}}}}
+    )
+    with pytest.raises(UserError, match="the spaces differ") as refused:
+        known_scores("b", other, environment)
+    assert "in a study file, or leave" in str(refused.value.details["fix"])
