@@ -24,7 +24,8 @@ def left_line(state: StudyState, stage: str, now: datetime, *, is_running: bool)
     left_s = max(0.0, limit.left_s)
     expected_s = trial_s(state, stage, state.stages[stage].epochs)
     most = fitting(left_s, expected_s, _concurrent(state, stage)) if expected_s else 0
-    return f"budget of {limit.words}: {duration(left_s)} left{_enough_for(most, state, stage)}"
+    kind = "time" if limit.words.startswith("until") else "budget of"
+    return f"{kind} {limit.words}: {duration(left_s)} left{_enough_for(most, state, stage)}"
 
 
 def fitting(left_s: float, trial_s: float, concurrent: int) -> int:

@@ -243,11 +243,13 @@ def _changed_settings(
         # The epochs of a stage may stand under [training].
         present = state.stages[request.name].epochs if key == "epochs" else kept[key]
         if value != present and key not in _EXTENDABLE:
+            study = state.created.study
+            why = "their scores could not be compared" if key == "epochs" else "a search keeps it to its end"
             raise ConfigError(
-                f"the trials of study {state.created.study!r} have {key} = {present}, got {value}: their "
-                "scores could not be compared",
+                f"the trials of study {study!r} have {key} = {present}, got {value}: {why}",
                 can_change="--trials, --scheduler, --concurrent, --array, --space, --try, --stop-when",
-                fix="leave this option out, or start another study",
+                fix="leave this option out, or start another study, which learns from this one with "
+                + shell_line("--warm-start", study),
             )
     return typed
 
