@@ -183,6 +183,7 @@ def report(
     from hpo.api.reporting import write_report
     from hpo.config.environment import read_environment
     from hpo.journal.results import stored_state
+    from hpo.spotting.analysis_files import results_folder
     from hpo.study.folders import chosen_study
     from hpo.study.plan import plan_of
     from hpo.study.recorded.verdict import verdict
@@ -195,6 +196,8 @@ def report(
     if data:
         with ReadingProgress() as progress, remarks_to(say):
             move_data(folder.name, place_of(data), environment, progress)
+    if to:
+        results_folder(to.parent)  # before anything that takes long
     if analyse:
         _analyse_best(folder)
     written, state = write_report(environment, folder, to), stored_state(folder)
