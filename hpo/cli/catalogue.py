@@ -153,8 +153,8 @@ def delete(
     """
     from hpo.config.environment import read_environment, without_passwords
     from hpo.report.catalogue_tables import size
-    from hpo.study.folders import chosen_study
-    from hpo.study.recorded.catalogue import UNREADABLE, delete_study, entry_of, identity_of
+    from hpo.study.folders import chosen_study, identity_of, twins_of
+    from hpo.study.recorded.catalogue import UNREADABLE, delete_study, entry_of
     from hpo.tracking.deletion import delete_experiment
 
     environment = read_environment()
@@ -166,7 +166,9 @@ def delete(
         _ask_whether_to_delete(content)
 
     def delete_records() -> None:
-        if identity and not delete_experiment(environment, identity):
+        if twins := twins_of(folder):
+            typer.echo(f"MLflow keeps its records, which are also those of study {twins[0]}", err=True)
+        elif identity and not delete_experiment(environment, identity):
             store = without_passwords(environment.tracking_uri)
             typer.echo(f"MLflow at {store} has no records of this study; other stores keep theirs", err=True)
 

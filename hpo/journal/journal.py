@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,8 @@ _WRITER = "writer.json"
 # Some three million events.
 _MAX_BYTES = 1 << 30
 _MAX_WRITER_BYTES = 4096
+_TAIL_BYTES = 1 << 18
+"""Bytes at the end of a journal that hold its last line, but for studies with an enormous result."""
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Errors where this user may read only: a study of another user, or a read-only file system."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -238,6 +241,22 @@ def has_events(folder: Path) -> bool:
     """Return whether a folder has a study: a journal with an event."""
     journal = folder / _JOURNAL
     return journal.is_file() and journal.stat().st_size > 0
+
+
+def changed_at(folder: Path) -> float:
+    """Return the time of a study's last event, in seconds since 1970, whatever copied its folder.
+
+    Of a journal whose end is damaged it is the time at which the file changed.
+    """
+    journal = folder / _JOURNAL
+    with journal.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        lines = file.read().splitlines(keepends=True)
+    last = next((line for line in reversed(lines) if line.endswith(b"\n")), b"")
+    try:
+        return datetime.fromisoformat(json.loads(last)["at"]).timestamp()
+    except (ValueError, TypeError, KeyError):
+        return journal.stat().st_mtime
 
 
 def is_unbegun(folder: Path) -> bool:

@@ -8,9 +8,8 @@ from hpo.config.environment import Environment
 from hpo.journal.ranking import ConfigurationKey, configuration_key
 from hpo.journal.results import StudyState, stored_state
 from hpo.journal.trial_state import TrialState
-from hpo.study.folders import chosen_study, known_studies, studies_folder, study_folder
+from hpo.study.folders import chosen_study, identity_of, known_studies, studies_folder, study_folder
 from hpo.study.plan import plan_of
-from hpo.study.recorded.catalogue import identity_of
 from hpo.tasks.calf.data import open_for
 from hpo.tracking.runs import recorded_trial
 from hpo.trial.files import BEST, trial_folder

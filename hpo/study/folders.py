@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.journal import has_events, is_unbegun, writer_of
+from hpo.journal.events import StudyCreated
+from hpo.journal.journal import changed_at, has_events, is_unbegun, stored_creation, writer_of
 from hpo.tasks.base.places import is_uri
 from model.errors import UserError
+from model.shell import shell_line
 
 REPORT = "report.html"
 """File of a study's page."""
@@ -94,8 +96,53 @@ def _is_taken(folder: Path) -> bool:
 def known_studies(environment: Environment) -> list[str]:
     """Return the names of all studies, starting with the one that changed last."""
     journals = studies_folder(environment).glob("[!.]*/journal.jsonl")
-    changed_at = {path.parent.name: path.stat().st_mtime for path in journals if has_events(path.parent)}
-    return sorted(changed_at, key=changed_at.__getitem__, reverse=True)
+    # A fork ends with an event of its source until it runs.
+    changed = {
+        path.parent.name: (changed_at(path.parent), path.stat().st_mtime)
+        for path in journals
+        if has_events(path.parent)
+    }
+    return sorted(changed, key=changed.__getitem__, reverse=True)
+
+
+def identity_of(folder: Path) -> str | None:
+    """Return the identity under which MLflow has a study; None if its journal does not say."""
+    try:
+        created = next(stored_creation(folder), None)
+    except UserError:
+        return None
+    return created.identity if isinstance(created, StudyCreated) else None
+
+
+def twins_of(folder: Path) -> list[str]:
+    """Return the studies beside that in ``folder`` that have its identity, as copies of its folder do.
+
+    MLflow has one record of all of them.
+    """
+    identity = identity_of(folder)
+    if identity is None:
+        return []
+    others = (path.parent for path in folder.parent.glob("[!.]*/journal.jsonl") if path.parent != folder)
+    return sorted(other.name for other in others if identity_of(other) == identity)
+
+
+def refuse_copy(folder: Path, recorded: str) -> None:
+    """Check that a study is not a copy of another one's folder, whose records in MLflow it would change.
+
+    Args:
+        folder: Folder of the study.
+        recorded: Name of the study in its journal.
+
+    Raises:
+        UserError: It is.
+    """
+    if recorded != folder.name and recorded in twins_of(folder):
+        raise UserError(
+            f"{folder.name!r} is a copy of the folder of study {recorded!r}: MLflow has one record of both",
+            folder=folder,
+            fix="copies are for reading; one that can run and be renamed is made with: "
+            + shell_line("hpo", "resume", recorded, "--fork", "NEW"),
+        )
 
 
 def chosen_study(environment: Environment, name: str | None) -> Path:

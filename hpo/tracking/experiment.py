@@ -67,7 +67,10 @@ class Experiment:
         # 3 is MLflow's ViewType.ALL: deleted ones too.
         found = client.search_experiments(view_type=3, filter_string=f"tags.`{IDENTITY}` = '{identity}'")
         if found and found[0].lifecycle_stage == "deleted":
-            raise LookupError(f"experiment {found[0].name!r} was deleted in MLflow; restore it there")
+            raise LookupError(
+                f"experiment {found[0].name!r} was deleted in MLflow; restore it there with: "
+                f"mlflow experiments restore -x {found[0].experiment_id}"
+            )
         if found:
             return cls(client, found[0].experiment_id, int(found[0].tags.get(_RECORDED, 0)))
         taken = client.get_experiment_by_name(name) is not None

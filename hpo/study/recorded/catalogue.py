@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.events import StudyCreated, StudyRenamed
+from hpo.journal.events import StudyRenamed
 from hpo.journal.journal import Journal, stored_creation, writer_of
 from hpo.journal.results import StudyState, stored_state
 from hpo.report.catalogue_tables import Entry
-from hpo.study.folders import known_studies, make_free, studies_folder, study_folder
+from hpo.study.folders import known_studies, make_free, refuse_copy, studies_folder, study_folder
 from hpo.study.plan import plan_of
 from hpo.tasks.base.found import found_configuration
 from hpo.tasks.base.registry import score_of
@@ -35,14 +35,15 @@ def rename_study(name: str, new_name: str, environment: Environment) -> None:
     """Give a study another name; MLflow gets it with the next record.
 
     Raises:
-        UserError: The study does not exist or is running, its journal is damaged, its task is missing, or
-            the new name is taken.
+        UserError: The study does not exist or is running, its journal is damaged, its task is missing, the
+            new name is taken, or the folder is a copy of another study's.
     """
     source, target = study_folder(environment, name), study_folder(environment, new_name)
     make_free(environment, new_name)
     with Journal.open(source) as journal:
         # A damaged journal and a missing task are found before anything moves.
         plan_of(source, stored_state(source).created)
+        refuse_copy(source, StudyState.replay(stored_creation(source)).created.study)
         source.rename(target)
         journal.folder = target
         journal.append(StudyRenamed(study=new_name))
@@ -112,15 +113,6 @@ def size_bytes(folder: Path) -> int:
         with contextlib.suppress(FileNotFoundError):  # a running trial replaces its checkpoints
             total += file.stat().st_size if file.is_file() else 0
     return total
-
-
-def identity_of(folder: Path) -> str | None:
-    """Return the identity under which MLflow has a study; None if its journal does not say."""
-    try:
-        created = next(stored_creation(folder), None)
-    except UserError:
-        return None
-    return created.identity if isinstance(created, StudyCreated) else None
 
 
 def entry_of(folder: Path) -> Entry:

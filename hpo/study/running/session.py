@@ -18,7 +18,7 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal, read_journal, stored_creation, writer_of
 from hpo.journal.results import StudyState, stored_state
-from hpo.study.folders import make_free, study_folder
+from hpo.study.folders import make_free, refuse_copy, study_folder
 from hpo.study.plan import StageRequest, StudyPlan, plan_of, reopen_data
 from hpo.study.reopening import (
     foreseen,
@@ -93,9 +93,14 @@ def _session(name: str, environment: Environment) -> Iterator[Journal]:
 
 
 def _opened(journal: Journal) -> StudyState:
-    """Return the state of a study that this process may change, and record its name if it has a new one."""
+    """Return the state of a study that this process may change, and record its name if it has a new one.
+
+    Raises:
+        UserError: Its journal is damaged, or it is the copy of another study's folder.
+    """
     state = stored_state(journal.folder)
     recorded = StudyState.replay(stored_creation(journal.folder)).created.study
+    refuse_copy(journal.folder, recorded)
     if recorded != state.created.study:
         record(journal, state, [StudyRenamed(study=state.created.study)])
     return state

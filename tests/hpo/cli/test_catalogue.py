@@ -29,9 +29,8 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal, stored_creation
 from hpo.journal.results import stored_state
-from hpo.study.folders import known_studies, require_free, study_folder
+from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan
-from hpo.study.recorded.catalogue import delete_study
 from hpo.study.running.preparing import creation
 from hpo.tracking.experiment import connect
 from hpo.tracking.store import make_store
@@ -288,8 +287,13 @@ def test_deleted_study_is_gone_also_in_mlflow(one: Path, environment: Environmen
     answer(environment, "sync", "one")
     asked = hpo(environment, "delete", "one")
     assert asked.returncode == 2 and "--yes" in asked.stderr and one.is_dir()
-    shutil.copytree(one, one.with_name("copy"))
+    kept = shutil.copytree(one, environment.runs / "kept")
+    copy = shutil.copytree(one, one.with_name("copy"))
+    deleted = hpo(environment, "delete", "copy", "--yes")
+    assert "MLflow keeps its records, which are also those of study one" in deleted.stderr
+    answer(environment, "sync", "one")
     assert "deleted study one: 2 trials" in answer(environment, "delete", "one", "--yes")
+    kept.rename(copy)
     again = hpo(environment, "delete", "copy", "--yes")
     assert again.returncode == 0 and "has no records of this study; other stores keep" in again.stderr
     assert not one.exists()
@@ -308,23 +312,6 @@ def test_study_with_an_unreadable_journal_can_be_deleted(
     assert said.startswith("deleted study one: an unreadable journal, ") and not one.exists()
     found = connect(environment.tracking_uri).search_experiments()
     assert not [experiment for experiment in found if "hpo.identity" in experiment.tags]
-
-
-def test_deletion_that_is_killed_leaves_no_part_of_a_study_and_the_next_one_removes_the_rest(
-    one: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(folder: Path) -> None:
-        (folder / "lock").unlink()
-        raise KeyboardInterrupt
-
-    other = shutil.copytree(one, one.with_name("other"))
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(shutil, "rmtree", killed)
-        delete_study("one", environment, before=lambda: None)
-    assert known_studies(environment) == ["other"]
-    require_free(environment, "one")
-    delete_study("other", environment, before=lambda: None)
-    assert not list(other.parent.iterdir())
 
 
 def test_journal_without_a_line_is_no_study(one: Path, environment: Environment) -> None:

@@ -1,5 +1,7 @@
 """Folders of studies: their names, the default one, and places of data beside them."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from hpo.config.environment import Environment
@@ -89,3 +91,12 @@ def test_folder_with_files_of_somebody_else_is_taken(environment: Environment) -
     with pytest.raises(UserError, match="there is a folder 'new' already, without a study"):
         make_free(environment, "new")
     assert notes.exists()
+
+
+def test_study_that_changed_last_is_known_by_its_events_also_in_a_copy(environment: Environment) -> None:
+    for name, hour in (("late", 12), ("early", 11)):
+        with Journal.create(study_folder(environment, name)) as journal:
+            journal.append(Noticed(message="hello", at=datetime(2026, 1, 1, hour, tzinfo=UTC)))
+    assert known_studies(environment) == ["late", "early"]
+    (study_folder(environment, "late") / "journal.jsonl").write_text("damaged\n")
+    assert known_studies(environment) == ["late", "early"], "the time of the file"
