@@ -14,6 +14,7 @@ from hpo.api.watching import ReadingProgress, say, tell_end, watch
 from hpo.config.bounds import Bounds
 from hpo.config.differences import differing_settings
 from hpo.config.environment import Environment
+from hpo.config.notify import Notify
 from hpo.config.point_file import TypedPoints
 from hpo.config.stages import SEARCH
 from hpo.journal.events import BudgetSet
@@ -245,6 +246,9 @@ class Launch:
         for stage in stages:
             _refuse_unknown_settings(plan, stage.name, stage.options)
         channel = self._channel(plan)
+        if self.notify:  # the study stores those that name variables, as it does those of a study file
+            study = plan.study.model_copy(update={"notify": Notify(url=tuple(self.notify))})
+            plan = replace(plan, study=study)
         with ReadingProgress() as progress:
             prepared = prepare_new(plan, chosen, stages, self.environment, progress, budget=self.budget)
         if name is None and chosen != usual:

@@ -89,6 +89,8 @@ def test_address_for_notifications_is_in_nothing_that_a_study_writes_or_prints(
         done = replace(hpo.apart, variables=variables).run(*words)
     assert done.returncode == 0, done.stderr
     assert server.titles == ["mine: stage bayes has ended, and the study with it"]
+    journal = (hpo.folder / "hpo-runs" / "studies" / "mine" / "journal.jsonl").read_text()
+    assert ("$MY_URL" in journal) == (place == "option")
     study_file.unlink()
     page = replace(hpo, variables=SECRETS).run("report", "mine")
     assert page.returncode == 0, page.stderr

@@ -1,5 +1,6 @@
 """Data of a study and of a trained network: labels, features, and what is told about them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hpo.study.plan import StudyPlan, StudyRequest, make_plan
 from hpo.tasks.base.splits import DataRequest, OpenedData
 from hpo.tasks.calf.data import open_for, open_games, request_for
 from hpo.tasks.calf.fixed_lines import fixed_lines
+from hpo.tasks.calf.presentation import commands
 from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tasks.calf.task import TASK
 from hpo.tasks.calf.tried_lines import tried_lines
@@ -257,3 +259,18 @@ def test_test_split_whose_features_have_another_width_is_refused(root: Path) -> 
         np.save(root / f"l/s/test/{half}_X.npy", np.zeros((600, 4), dtype=np.float32))
     with pytest.raises(ConfigError, match="features have 3 dimensions in train and 4 in test"):
         tested(root)
+
+
+def test_games_that_two_processes_want_at_once_are_generated_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "DEMO_GAMES", {"train": 1, "valid": 1})
+    monkeypatch.setattr(commands, "DEMO_MINUTES", 14)
+    done: list[int] = []
+
+    def make(_: int) -> None:
+        commands.make_games(tmp_path / "games", 0, lambda what, number, games: done.append(number))
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(make, range(2)))
+    assert done == [1, 2] and (tmp_path / "games" / "dataset.toml").is_file()
