@@ -99,9 +99,9 @@ def bayes(
         str | None,
         typer.Option(
             metavar="STUDY",
-            help="Study with the same space whose scores the search learns from. If its data, features, "
-            "epochs, scoring, fixed settings or code differ, the scores are used as a prior, which loses "
-            "weight if the new scores disagree.",
+            help="Study with the same space; the search learns from the scores of its search. If its data, "
+            "features, epochs, scoring, fixed settings or code differ, the scores are used as a prior, which "
+            "loses weight if the new scores disagree.",
         ),
     ] = None,
     try_file: Try = None,
