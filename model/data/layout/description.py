@@ -18,6 +18,7 @@ from model.documents import MAX_TOML_BYTES, parse_toml, read_limited
 from model.errors import DataError
 from model.files import write_whole
 from model.recipe import Recipe
+from model.shell import shell_line
 from model.timeline import FrameRate
 
 DESCRIPTION_FILE = "dataset.toml"
@@ -214,6 +215,17 @@ def advice_to_read(labels: str) -> str:
     )
 
 
+def _first_step(root: Path) -> str:
+    """Return the advice how a folder without a description becomes a data set."""
+    if (root / "events.zip").is_file() or any(root.glob("events_*.json")):
+        command = shell_line("hpo", "data", "wyscout", "--from", str(root), "--to", "NEW")
+        return f"make a data set of these files of Wyscout with: {command}"
+    return (
+        f"write a {DESCRIPTION_FILE} that names classes, frame rate, features and splits, or let "
+        f"{shell_line('hpo', 'data', 'new', str(root))} write it"
+    )
+
+
 def _soccernet(root: Path, labels: str | None) -> DatasetDescription:
     """Return SoccerNet's description for the label files in ``root``."""
     games = soccernet_games(root)
@@ -227,7 +239,7 @@ def _soccernet(root: Path, labels: str | None) -> DatasetDescription:
                 if labels is None
                 else f"*/*/*/{builtin_description(LABELS[labels]).labels_file}"
             ),
-            fix=f"write a {DESCRIPTION_FILE} that names classes, frame rate, features and splits",
+            fix=_first_step(root),
         )
     other = next((version for version in LABELS if version != chosen and games[version]), None)
     unused = other if labels is None else None

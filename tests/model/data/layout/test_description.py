@@ -251,3 +251,13 @@ def test_recipe_that_is_no_table_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "dataset.toml").write_text(f'[features]\na = {{ stem = "X", recipe = {keys} }}')
     with pytest.raises(DataError, match=r"features\.a\.recipe: expected a table"):
         read_description(tmp_path)
+
+
+def test_folder_without_a_data_set_says_how_it_gets_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no known data set") as refused:
+        read_description(tmp_path)
+    assert f"let hpo data new {tmp_path} write it" in str(refused.value)
+    (tmp_path / "events.zip").touch()
+    with pytest.raises(DataError, match="no known data set") as refused:
+        read_description(tmp_path)
+    assert f"hpo data wyscout --from {tmp_path} --to NEW" in str(refused.value)
