@@ -96,22 +96,33 @@ def _is_taken(folder: Path) -> bool:
 def known_studies(environment: Environment) -> list[str]:
     """Return the names of all studies, starting with the one that changed last."""
     journals = studies_folder(environment).glob("[!.]*/journal.jsonl")
-    # A fork ends with an event of its source until it runs.
-    changed = {
-        path.parent.name: (changed_at(path.parent), path.stat().st_mtime)
-        for path in journals
-        if has_events(path.parent)
-    }
+    changed = {path.parent.name: _change(path) for path in journals if has_events(path.parent)}
     return sorted(changed, key=changed.__getitem__, reverse=True)
+
+
+def _change(journal: Path) -> tuple[float, bool, float]:
+    """Return what sorts studies by their last change.
+
+    Copies of a folder, and forks that have not run, end with the event of their source: forks come before it,
+    copies after it.
+    """
+    folder, created = journal.parent, _creation_of(journal.parent)
+    has_own_name = created is None or created.study == folder.name
+    return changed_at(folder), has_own_name, journal.stat().st_mtime
 
 
 def identity_of(folder: Path) -> str | None:
     """Return the identity under which MLflow has a study; None if its journal does not say."""
+    created = _creation_of(folder)
+    return created.identity if created else None
+
+
+def _creation_of(folder: Path) -> StudyCreated | None:
     try:
         created = next(stored_creation(folder), None)
     except UserError:
         return None
-    return created.identity if isinstance(created, StudyCreated) else None
+    return created if isinstance(created, StudyCreated) else None
 
 
 def twins_of(folder: Path) -> list[str]:

@@ -28,7 +28,7 @@ def test_copy_of_a_folder_does_not_change_the_record_of_the_study(
     one: Path, environment: Environment
 ) -> None:
     copy = shutil.copytree(one, one.with_name("copy"))
-    assert twins_of(copy) == ["one"]
+    assert twins_of(copy) == ["one"] and known_studies(environment) == ["one", "copy"]
     for change in (lambda: rename_study("copy", "new", environment), lambda: sync_study("copy", environment)):
         with pytest.raises(UserError, match="'copy' is a copy of the folder of study 'one'") as refused:
             change()
