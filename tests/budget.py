@@ -11,6 +11,7 @@ from collections.abc import Generator, Mapping
 from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -28,7 +29,7 @@ SHARES_S: dict[str, float] = {
     "tests/e2e/test_reproduce.py": 20.0,
     "tests/e2e/test_secrets.py": 8.0,
     "tests/e2e/test_stages.py": 20.0,
-    "tests/e2e/test_study.py": 33.5,
+    "tests/e2e/test_study.py": 30.5,
     "tests/e2e/test_wrong_input.py": 2.5,
     "tests/hpo/study/running/test_session.py": 6.0,
     "tests/hpo/study/running/test_starting.py": 3.0,
@@ -38,7 +39,7 @@ SHARES_S: dict[str, float] = {
     "tests/fuzz/test_labels.py": 4.0,
     "tests/fuzz/test_weights.py": 3.0,
     "tests/hpo/bench/test_memory.py": 6.0,
-    "tests/hpo/bench/test_numbers.py": 6.0,
+    "tests/hpo/bench/test_numbers.py": 9.0,
     "tests/hpo/bench/test_recovery.py": 10.0,
     "tests/hpo/cli/test_bench.py": 8.0,
     "tests/hpo/cli/test_catalogue.py": 10.0,
@@ -90,8 +91,10 @@ SHARES_S: dict[str, float] = {
     "tests/test_budget.py": 6.0,
 }
 """Share of a file that needs more, and why."""
-SLACK = 2.8
-"""A file fails above so many times its share: processors differ, and busy ones are slower."""
+SLACK = 4.0
+"""A file fails above so many times its share: kinds of work differ in how much slower they are elsewhere."""
+FEWEST = 5
+"""Number of files with a share of their own from which on a run tells how slow the machine is."""
 LONG_S = {
     "tests/faults/test_resumed_studies.py": 500.0,
     "tests/service/test_service.py": 450.0,
@@ -121,12 +124,23 @@ def share_s(file: str) -> float:
     return SHARES_S.get(file, SHARE_S)
 
 
+def slowness(spent_s: Mapping[str, float]) -> float:
+    """How many times longer than its share a file takes here by the machine's fault, 1 or more.
+
+    It is the median of the files in the table: where most of them take twice their share, the processor is
+    slow or busy, or lacks instructions such as those for bfloat16.
+    """
+    ratios = [cpu_s / SHARES_S[file] for file, cpu_s in spent_s.items() if file in SHARES_S]
+    return max(1.0, median(ratios)) if len(ratios) >= FEWEST else 1.0
+
+
 def over_budget(spent_s: Mapping[str, float]) -> list[str]:
     """Files that took too much, in words."""
+    most = SLACK * slowness(spent_s)
     return [
         f"{file} took {cpu_s:.0f} s of processor time, its share is {share_s(file):.0f} s"
         for file, cpu_s in spent_s.items()
-        if cpu_s > SLACK * share_s(file)
+        if cpu_s > most * share_s(file)
     ]
 
 

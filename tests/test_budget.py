@@ -92,6 +92,16 @@ def test_tests_that_are_left_out_and_fixtures_of_the_whole_run_count_for_no_file
     assert found.ret == pytest.ExitCode.OK and "over budget" not in said
 
 
+def test_machine_on_which_most_files_take_longer_may_take_as_much_longer() -> None:
+    spent_s = {file: 2 * share_s for file, share_s in budget.SHARES_S.items()}
+    spent_s["tests/test_other.py"] = 1.9 * budget.SLACK * budget.SHARE_S
+    assert not budget.over_budget(spent_s)
+    spent_s["tests/test_other.py"] = 2.1 * budget.SLACK * budget.SHARE_S
+    assert [complaint.split()[0] for complaint in budget.over_budget(spent_s)] == ["tests/test_other.py"]
+    few = dict(list(spent_s.items())[: budget.FEWEST - 1])
+    assert budget.slowness(few) == 1.0 and budget.slowness(spent_s) == 2.0
+
+
 def test_shares_of_all_files_are_within_the_goal() -> None:
     files = [f"tests/{file.relative_to(TESTS)}" for file in TESTS.glob("**/test_*.py")]
     assert set(budget.SHARES_S) <= set(files)
