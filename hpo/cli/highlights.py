@@ -201,6 +201,12 @@ def highlights(
             f"{counted(rows, 'sequence')} of {counted(len(games), 'game')} for two reviewers in "
             f"{folder / REVIEW_FILE}"
         )
+        if not rows:
+            typer.echo(
+                f"no sequence has a score above {cut_at:g}, or each clip shows an annotated action: "
+                "shorten --before and --after, or raise --threshold",
+                err=True,
+            )
         return
     found = highlights_of(
         predict_game(trained, games[0], choice, device=chosen_device),

@@ -15,14 +15,19 @@ _COLUMNS = 3
 
 
 def calibration_figure(found: Calibration, classes: Sequence[str], tolerance_s: float) -> Figure:
-    """Draw the share of correct spots against confidence (left) and the number of spots (right)."""
-    rows = -(-(len(classes) + 1) // _COLUMNS)
+    """Draw the share of correct spots against confidence (left) and the number of spots (right).
+
+    Classes without spots are left out.
+    """
+    rows = -(-(int(found.spots.any(axis=1).sum()) + 1) // _COLUMNS)
     figure, ((share, number),) = panels(1, 2, width=10, height=4.3 + 0.2 * rows)
     share.plot([0, 1], [0, 1], color="#777777", linewidth=1, label="perfect calibration")
     for index, name in enumerate(classes):
+        filled = found.spots[index] > 0
+        if not filled.any():
+            continue  # an error of zero would look like perfect calibration
         line = {"color": colour(index), "linestyle": dash(index), "marker": "o", "markersize": 4}
         label = f"{shortened(name, 24)} (error {found.expected_error[index]:.3f})"
-        filled = found.spots[index] > 0
         share.plot(found.confidence[index][filled], found.share_right[index][filled], label=label, **line)  # type: ignore[arg-type]
         number.plot(found.confidence[index][filled], found.spots[index][filled], **line)  # type: ignore[arg-type]
     share.set(

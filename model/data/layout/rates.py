@@ -10,6 +10,8 @@ from model.timeline import FrameRate
 
 LATE_S = 60.0
 """Largest delay, in seconds, of an action past the last frame that still counts as on it."""
+_LEAST_LATE_S, _LATE_SHARE = 2.0, 0.1
+"""The same for a clip, as a share of the time of its last action, and at least."""
 LONGEST_HALF_S = 70 * 60.0
 """Half of a game that lasts longer is unusual: 45 minutes, added time and some margin."""
 _USUAL_HALF_S = 47 * 60.0
@@ -68,7 +70,12 @@ class HalfLength:
     def ends_early_at(self, rate: FrameRate) -> bool:
         """Whether the half ends long before its last action at ``rate``."""
         last_s = self.last_action_s
-        return last_s is not None and rate.to_seconds(self.frames) < last_s - LATE_S
+        return last_s is not None and rate.to_seconds(self.frames) < last_s - self.late_s
+
+    @property
+    def late_s(self) -> float:
+        """Time before its last action, in seconds, at which no half ends: less in short clips."""
+        return min(LATE_S, max(_LEAST_LATE_S, _LATE_SHARE * (self.last_action_s or 0.0)))
 
     def goes_on_at(self, rate: FrameRate) -> bool:
         """Whether the half goes on for long after its last action, or has none, at ``rate``."""
@@ -111,7 +118,8 @@ def rate_doubt(halves: Sequence[HalfLength], rate: FrameRate) -> RateDoubt | Non
     long = [half for half in halves if half.is_long_at(rate)]
     if len(early) > 1 and 2 * len(early) >= len(with_actions):
         fitting = _fitting(early)
-        text = _text(early, halves, "end more than 60 s before their last action", rate, fitting)
+        late_s = min(half.late_s for half in early)
+        text = _text(early, halves, f"end more than {late_s:.3g} s before their last action", rate, fitting)
         return RateDoubt(text=text, ends_early=True) if fitting else None  # no rate explains it
     if long and 2 * len(long) >= len(halves) and (fitting := _fitting(long)):
         return RateDoubt(text=_text(long, halves, "are longer than 70 minutes", rate, fitting))

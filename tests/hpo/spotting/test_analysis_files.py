@@ -152,6 +152,16 @@ def test_bins_after_the_last_action_of_every_part_are_not_drawn() -> None:
     assert played_bins([empty] * 20, 2) == [0, 10]
 
 
+def test_class_without_spots_is_not_shown_as_calibrated(analysis: Analysis) -> None:
+    found = analysis.pairs.calibration
+    nothing = Calibration(
+        *(np.vstack([table, 0 * table[:1]]) for table in (found.spots, found.right, found.confidence))
+    )
+    figure = calibration_figure(nothing, (*analysis.classes, "throw-in"), 60.0)
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(texts) == 3 and not any("throw-in" in text for text in texts)
+
+
 def test_legends_lie_beside_the_curves(analysis: Analysis) -> None:
     found = analysis.pairs.calibration
     many = Calibration(*(np.tile(table, (8, 1)) for table in (found.spots, found.right, found.confidence)))

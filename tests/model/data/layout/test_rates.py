@@ -252,3 +252,21 @@ def test_late_actions_of_a_second_half_do_not_count_from_the_kick_off(
     root, notes = tmp_path / "data", clocked([60 * minute for minute in minutes])
     write_splits(root, lambda game: write_game(root, game, notes, halves("MINE", 5520 + 120)))
     assert not [line for line in problems(check_dataset(root, features="MINE")) if "no action" not in line]
+
+
+def test_clips_of_minutes_that_end_before_their_actions_have_another_rate() -> None:
+    def clip(number: int) -> HalfLength:
+        return HalfLength(
+            name=f"clip {number}",
+            number=1,
+            frames=3596,
+            actions=40,
+            last_action_s=118.0,
+            is_whole_game=True,
+        )
+
+    clips = [clip(number) for number in range(4)]
+    doubt = rate_doubt(clips, FrameRate(60.0))
+    assert doubt is not None and doubt.ends_early
+    assert "4 of 4 halves end more than 11.8 s before their last action" in doubt.text
+    assert rate_doubt(clips, FrameRate(29.97)) is None
