@@ -221,8 +221,8 @@ def _first_step(root: Path) -> str:
         command = shell_line("hpo", "data", "wyscout", "--from", str(root), "--to", "NEW")
         return f"make a data set of these files of Wyscout with: {command}"
     return (
-        f"write a {DESCRIPTION_FILE} that names classes, frame rate, features and splits, or let "
-        f"{shell_line('hpo', 'data', 'new', str(root))} write it"
+        f"write a {DESCRIPTION_FILE} that names classes, frame rate, features and splits, or begin with: "
+        f"{shell_line('hpo', 'data', 'new', str(root))}"
     )
 
 

@@ -256,7 +256,7 @@ def test_recipe_that_is_no_table_is_a_problem(tmp_path: Path) -> None:
 def test_folder_without_a_data_set_says_how_it_gets_one(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no known data set") as refused:
         read_description(tmp_path)
-    assert f"let hpo data new {tmp_path} write it" in str(refused.value)
+    assert f"or begin with: hpo data new {tmp_path}" in str(refused.value)
     (tmp_path / "events.zip").touch()
     with pytest.raises(DataError, match="no known data set") as refused:
         read_description(tmp_path)
